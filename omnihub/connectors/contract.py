@@ -1,0 +1,222 @@
+"""What a channel is: a manifest that speaks first, and a class that translates.
+
+A channel's folder holds `manifest.toml`, `settings.py` (class Settings), `connector.py` (class Connector),
+`simulator.py`, `fixtures/` and `README.md`. Adding a channel touches its folder and nothing else.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+import aiohttp
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from omnihub.model.account import Account
+from omnihub.model.errors import Refused
+from omnihub.model.inbound import Inbound
+from omnihub.model.outgoing import Outgoing, Prepared, SendResult
+from omnihub.model.raw import RawEvent, RawRequest, Reply
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Words(_Strict):
+    en: str
+    zh: str
+
+
+class Steps(_Strict):
+    en: list[str]
+    zh: list[str]
+
+
+class Capabilities(_Strict):
+    """What the channel can carry outwards; the composer offers nothing else."""
+
+    send: bool = True
+    html: bool = False
+    subject: bool = False
+    cc: bool = False
+    attachments: bool = False
+    inline_images: bool = False
+    receipts: bool = False
+
+
+class ReplyWindow(_Strict):
+    """After the customer's last message: so many hours, so many messages."""
+
+    hours: float
+    messages: int
+
+
+class Door(_Strict):
+    """The channel's HTTP door. `per_ip_minute`: calls one address may make in a minute, 0 for no limit."""
+
+    max_body_bytes: int = 1_048_576
+    per_ip_minute: int = 0
+    cors: bool = False
+
+
+class Manifest(_Strict):
+    key: str
+    label: Words
+    summary: Words
+    icon: str = ""
+    arrives: list[Literal["webhook", "poll", "socket"]]
+    conversation: Literal["thread", "contact"] = Field(
+        description="thread: one conversation per external thread; contact: one lasting exchange per person"
+    )
+    capabilities: Capabilities = Capabilities()
+    text_limit: int = 0
+    attachment_limit_bytes: int = 0
+    reply_window: ReplyWindow | None = None
+    sends_per_second: float = 0
+    repeat_is_harmless: bool = Field(
+        default=False, description="the provider drops a second send under the same external id"
+    )
+    undo_seconds: int = 0
+    door: Door = Door()
+    setup: Steps
+
+
+class ChannelSettings(BaseModel):
+    """Base of every channel's Settings. Secrets are SecretStr; titles are English, with the Chinese label
+    in `json_schema_extra={"title_zh": …}` and help texts in `description` and `description_zh`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Toolbox:
+    """What every connector may use. `sign` is an HMAC-SHA256 under the hub's own key, for the
+    connector's tokens; its first argument keeps purposes apart."""
+
+    http: aiohttp.ClientSession
+    public_url: str
+    sign: Callable[[str, bytes], bytes]
+    now: Callable[[], datetime]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Finding:
+    """One line of an account's test. `remedy` says what to do where `ok` is False."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Limit:
+    """`count` calls within `seconds` under one key, asked of the door before it takes the request."""
+
+    key: str
+    count: int
+    seconds: int
+
+
+class Desk(Protocol):
+    """What `listen` is given: the journal, its own cursors, and a line to say how it fares."""
+
+    async def journal(self, requests: Sequence[RawRequest], *, silent: bool = False) -> None:
+        """Returns when all are on disk; only then may a cursor move."""
+
+    async def known(self, external_ids: Sequence[str]) -> set[str]:
+        """Those that are stored already, so that their bodies need not be fetched again."""
+
+    async def load_cursor(self, name: str) -> Mapping[str, Any] | None: ...
+
+    async def save_cursor(self, name: str, value: Mapping[str, Any]) -> None: ...
+
+    async def report(self, *, ok: bool, detail: str = "", counts: Mapping[str, int] | None = None) -> None:
+        """The account's health line."""
+
+
+S = TypeVar("S", bound=ChannelSettings)
+
+
+class BaseConnector(ABC, Generic[S]):
+    """One account's translator. Everything pure stays pure; only send, listen and check reach out."""
+
+    manifest: ClassVar[Manifest]
+    settings_type: ClassVar[type[ChannelSettings]]
+
+    def __init__(self, account: Account, settings: S, toolbox: Toolbox) -> None:
+        self.account = account
+        self.settings = settings
+        self.toolbox = toolbox
+
+    def own_handles(self) -> frozenset[str]:
+        """Keys of the handles that are this account itself; they are never a customer's."""
+        return frozenset()
+
+    def limits(self, request: RawRequest) -> Sequence[Limit]:
+        return ()
+
+    @abstractmethod
+    def verify(self, request: RawRequest) -> None:
+        """Raises Unverified for a forged call, Unreadable or Invalid for one that cannot be taken."""
+
+    def challenge(self, request: RawRequest) -> Reply | None:
+        """Answers what is not a message: a provider's URL check, a hosted page. None: it is a message."""
+        return None
+
+    def acknowledge(self, request: RawRequest, event_id: str) -> Reply:
+        """What the provider wants to hear once the raw event is on disk."""
+        return Reply()
+
+    @abstractmethod
+    def parse(self, event: RawEvent) -> Sequence[Inbound]:
+        """Pure and repeatable. Raises Unreadable where nothing can be made of it."""
+
+    def prepare(self, message: Outgoing) -> Prepared:
+        """Fixes, before queueing, the ids that every attempt will use."""
+        return Prepared()
+
+    async def send(self, message: Outgoing) -> SendResult:
+        """Raises TryLater, Refused, WindowClosed or Uncertain."""
+        raise Refused("this channel cannot send")
+
+    async def listen(self, desk: Desk) -> None:
+        """Runs until cancelled where the channel reaches out; returns at once where it does not."""
+
+    async def check(self) -> Sequence[Finding]:
+        """The admin's "test connection"."""
+        return ()
+
+    async def close(self) -> None: ...
+
+
+Connector = BaseConnector[Any]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DemoAccount:
+    """A ready demo account: `settings` as an admin would enter them. `reply_via` is the channel whose demo
+    account carries its replies. `notes` tell a newcomer, by language, how to try it."""
+
+    name: str
+    settings: Mapping[str, Any]
+    reply_via: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Simulator(Protocol):
+    """A faithful local stand-in of the provider; class Simulator in the channel's `simulator.py`,
+    constructed with a folder of its own to keep state in."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def accounts(self) -> Sequence[DemoAccount]:
+        """After `start`: the accounts to connect to it."""
+
+    def pages(self) -> web.Application | None:
+        """What the customer sees, mounted at /demo/<channel>/."""

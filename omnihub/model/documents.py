@@ -1,0 +1,246 @@
+"""The persisted shapes. Field names are what the API and the web app show, `_id` apart."""
+
+from datetime import datetime
+from typing import Any, Literal, NotRequired, TypedDict
+
+from omnihub.model.inbound import MessageKind
+from omnihub.model.outgoing import DeliveryState
+
+Status = Literal["new", "open", "pending", "resolved", "closed"]
+Priority = Literal["low", "normal", "high", "urgent"]
+Role = Literal["admin", "supervisor", "agent", "readonly"]
+Direction = Literal["inbound", "outbound", "note"]
+OPEN_STATUSES: tuple[Status, ...] = ("new", "open", "pending")
+STATUSES: tuple[Status, ...] = ("new", "open", "pending", "resolved", "closed")
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
+
+
+class IdentityDoc(TypedDict):
+    """`_id` is the handle's key. `claims` are handles its person named but has not proven."""
+
+    _id: str
+    contact_id: str
+    channel: str
+    name: str
+    claims: list[str]
+    evidence: str
+    created_at: datetime
+
+
+class ContactDoc(TypedDict):
+    _id: str
+    name: str
+    identities: list[str]
+    merged_into: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ParticipantDoc(TypedDict):
+    """`confirmed` is False for someone who joined by proof of receipt only, until an agent confirms."""
+
+    key: str
+    name: str
+    role: str
+    confirmed: bool
+
+
+class ConversationDoc(TypedDict):
+    """`open`: new messages under its thread key join it. `pinned`: placed by hand, never joined by itself."""
+
+    _id: str
+    account_id: str
+    channel: str
+    thread_key: str
+    contact_id: str
+    ticket_id: str
+    open: bool
+    pinned: bool
+    bulk: bool
+    subject: str
+    participants: list[ParticipantDoc]
+    last_inbound_id: str | None
+    lease_owner: NotRequired[str | None]
+    lease_until: NotRequired[datetime | None]
+    created_at: datetime
+
+
+class LastMessage(TypedDict):
+    id: str
+    direction: Direction
+    channel: str
+    preview: str
+    author: str
+    at: datetime
+
+
+class TicketLink(TypedDict):
+    ticket_id: str
+    number: int
+    kind: Literal["follows", "followed_by", "merged_from", "split_from", "split_to", "related"]
+    reason: str
+
+
+class TicketDoc(TypedDict):
+    """`last_message_at` orders lists. `last_inbound_id` is the reply guard's yardstick.
+    `waiting_since`: since when a customer has waited for an answer."""
+
+    _id: str
+    number: int
+    subject: str
+    status: Status
+    priority: Priority
+    assignee_id: str | None
+    team_id: str | None
+    tags: list[str]
+    spam: bool
+    contact_id: str
+    contact_name: str
+    channels: list[str]
+    account_ids: list[str]
+    last_message: LastMessage | None
+    last_message_at: datetime
+    last_inbound_id: str | None
+    waiting_since: datetime | None
+    message_count: int
+    undelivered: int
+    snoozed_until: datetime | None
+    resolved_at: datetime | None
+    merged_into: str | None
+    links: list[TicketLink]
+    suggested_ticket_id: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class AttachmentRef(TypedDict):
+    id: str
+    filename: str
+    content_type: str
+    size: int
+    inline: bool
+    content_id: str
+    label: str
+
+
+class SenderDoc(TypedDict):
+    """`key` for a customer's handle, `user_id` for a colleague; neither for the hub itself."""
+
+    key: str
+    name: str
+    user_id: str | None
+
+
+class PlacementDoc(TypedDict):
+    """`rule` is the code of the rule that decided; `reason` the same in words that name its evidence."""
+
+    rule: str
+    reason: str
+    data: dict[str, Any]
+
+
+class DeliveryDoc(TypedDict):
+    """`due`: not sent before. `words`: the provider's own, of the last attempt. `refused`: per recipient."""
+
+    state: DeliveryState
+    due: datetime
+    attempts: int
+    words: str
+    refused: dict[str, str]
+    lease_until: datetime | None
+    sent_at: datetime | None
+    updated_at: datetime
+
+
+class MessageDoc(TypedDict):
+    """`at` orders the timeline. `external_id` is unique within the account.
+    `refs` are the provider ids that this message points at; `aliases` the further names it goes by."""
+
+    _id: str
+    account_id: str
+    external_id: str
+    aliases: list[str]
+    fingerprint: str
+    refs: list[str]
+    bulk: bool
+    direction: Direction
+    kind: MessageKind
+    channel: str
+    conversation_id: str
+    ticket_id: str
+    contact_id: str
+    sender: SenderDoc
+    to: list[ParticipantDoc]
+    cc: list[ParticipantDoc]
+    bcc: list[ParticipantDoc]
+    subject: str
+    text: str
+    html: str
+    visible_text: str
+    quoted_text: str
+    visible_html: str
+    attachments: list[AttachmentRef]
+    automatic: bool
+    silent: bool
+    silent_reason: str
+    spam: list[str]
+    problems: list[str]
+    placement: PlacementDoc
+    answering_id: str | None
+    delivery: DeliveryDoc | None
+    wire: dict[str, Any]
+    raw_event_id: str | None
+    extra: dict[str, Any]
+    sent_at: datetime | None
+    at: datetime
+
+
+class ActorDoc(TypedDict):
+    kind: Literal["user", "contact", "system"]
+    id: str
+    name: str
+
+
+class EventDoc(TypedDict):
+    """One line of a ticket's trail; append-only. `message_id` where it tells of a message."""
+
+    _id: str
+    type: str
+    ticket_id: str
+    message_id: str | None
+    actor: ActorDoc
+    data: dict[str, Any]
+    at: datetime
+
+
+class OperationDoc(TypedDict):
+    """A split, move or merge, with what is needed to take it back."""
+
+    _id: str
+    kind: Literal["ticket_merge", "ticket_split", "conversation_move", "contact_merge"]
+    ticket_ids: list[str]
+    contact_ids: list[str]
+    actor: ActorDoc
+    reason: str
+    before: dict[str, Any]
+    undone_at: datetime | None
+    at: datetime
+
+
+class UserDoc(TypedDict):
+    _id: str
+    email: str
+    name: str
+    role: Role
+    locale: str
+    active: bool
+    password_hash: str
+    created_at: datetime
+
+
+class TeamDoc(TypedDict):
+    _id: str
+    name: str
+    member_ids: list[str]
+    created_at: datetime
