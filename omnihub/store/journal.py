@@ -1,0 +1,271 @@
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from bson import Binary
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from omnihub.model.errors import NotFound
+from omnihub.model.ids import new_id
+from omnihub.model.raw import RawEvent, RawRequest
+from omnihub.store.bell import Bell
+from omnihub.store.blobs import Blobs
+from omnihub.store.database import Database, Doc, Session, now
+
+log = structlog.get_logger("omnihub.store")
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    "raw_events": (
+        IndexModel(
+            [("account_id", ASCENDING), ("source_key", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"source_key": {"$gt": ""}},
+        ),
+        IndexModel([("state", ASCENDING), ("received_at", ASCENDING)]),
+        IndexModel([("state", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("account_id", ASCENDING), ("_id", ASCENDING)]),
+    )
+}
+
+INTAKE = "intake"
+_GROUP_LIMIT = 500
+_INLINE_BYTES = 262_144
+_DUPLICATE_KEY = 11000
+
+
+class JournalUnavailable(Exception):
+    """The raw event is not on disk: whoever handed it over must hand it over again."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Entry:
+    """`repeated`: this source key was journaled before, with a body of digest `digest`."""
+
+    id: str
+    repeated: bool
+    digest: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DeadLetter:
+    event: RawEvent
+    error: str
+    received_at: datetime
+    size: int
+
+
+class Journal:
+    """Raw events, byte for byte, on disk before anybody is told that we have them.
+
+    Concurrent appends share one insert: while one group is being written the next gathers, so that load
+    makes groups larger instead of queues longer.
+    """
+
+    def __init__(self, db: Database, bell: Bell, blobs: Blobs) -> None:
+        self._events = db["raw_events"]
+        self._bell = bell
+        self._blobs = blobs
+        self._pending: list[tuple[Doc, asyncio.Future[Entry]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def append(self, account_id: str, request: RawRequest, *, silent: bool = False) -> Entry:
+        """Raises JournalUnavailable."""
+        doc = await self._document(account_id, request, silent)
+        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        self._pending.append((doc, future))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_groups())
+        return await future
+
+    async def append_many(
+        self, account_id: str, requests: Sequence[RawRequest], *, silent: bool = False
+    ) -> list[Entry]:
+        return list(await asyncio.gather(*(self.append(account_id, r, silent=silent) for r in requests)))
+
+    async def _document(self, account_id: str, request: RawRequest, silent: bool) -> Doc:
+        doc: Doc = {
+            "_id": new_id(),
+            "account_id": account_id,
+            "source": request.source,
+            "source_key": request.source_key,
+            "method": request.method,
+            "tail": request.tail,
+            "query": dict(request.query),
+            "headers": [[name, value] for name, value in request.headers.items()],
+            "remote": request.remote,
+            "meta": dict(request.meta),
+            "size": len(request.body),
+            "digest": hashlib.sha256(request.body).hexdigest(),
+            "received_at": request.received_at,
+            "silent": silent,
+            "state": "new",
+            "attempts": 0,
+            "error": "",
+        }
+        doc["query"] = [[name, value] for name, value in request.query.items()]
+        if len(request.body) <= _INLINE_BYTES:
+            doc["body"] = Binary(request.body)
+            return doc
+        try:
+            doc["blob"] = (await self._blobs.put([request.body]))[0]
+        except PyMongoError as error:
+            raise JournalUnavailable(str(error)) from error
+        return doc
+
+    async def _write_groups(self) -> None:
+        while self._pending:
+            group, self._pending = self._pending[:_GROUP_LIMIT], self._pending[_GROUP_LIMIT:]
+            try:
+                entries = await self._write([doc for doc, _ in group])
+            except PyMongoError as error:
+                log.error("journal.unavailable", count=len(group), error=str(error))
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(JournalUnavailable(str(error)))
+                continue
+            await self._bell.ring(INTAKE, [entry.id for entry in entries if not entry.repeated])
+            for (_, future), entry in zip(group, entries, strict=True):
+                if not future.done():
+                    future.set_result(entry)
+
+    async def _write(self, docs: list[Doc]) -> list[Entry]:
+        repeated: set[int] = set()
+        try:
+            await self._events.insert_many(docs, ordered=False)
+        except BulkWriteError as error:
+            failures = error.details["writeErrors"]
+            if error.details.get("writeConcernErrors") or any(e["code"] != _DUPLICATE_KEY for e in failures):
+                raise
+            repeated = {int(e["index"]) for e in failures}
+        return [
+            await self._earlier(doc)
+            if index in repeated
+            else Entry(id=doc["_id"], repeated=False, digest=doc["digest"])
+            for index, doc in enumerate(docs)
+        ]
+
+    async def _earlier(self, doc: Doc) -> Entry:
+        found = await self._events.find_one(
+            {"account_id": doc["account_id"], "source_key": doc["source_key"]}, {"digest": 1}
+        )
+        if found is None:
+            raise PyMongoError("a raw event was refused as a repeat, but its first copy is gone")
+        return Entry(id=found["_id"], repeated=True, digest=found["digest"])
+
+    async def load(self, ids: Sequence[str]) -> list[RawEvent]:
+        """Those of `ids` that still wait, oldest first."""
+        found = self._events.find({"_id": {"$in": list(ids)}, "state": "new"}).sort("_id", ASCENDING)
+        return [await self._event(doc) async for doc in found]
+
+    async def waiting(self, older_than_seconds: float, limit: int) -> list[str]:
+        """Ids of events that nobody has taken in yet, oldest first."""
+        before = now() - timedelta(seconds=older_than_seconds)
+        found = self._events.find({"state": "new", "received_at": {"$lte": before}}, {"_id": 1})
+        return [doc["_id"] async for doc in found.sort("received_at", ASCENDING).limit(limit)]
+
+    async def _event(self, doc: Doc) -> RawEvent:
+        body = bytes(doc["body"]) if "body" in doc else await self._blobs.get(doc["blob"])
+        return RawEvent(
+            id=doc["_id"],
+            account_id=doc["account_id"],
+            attempts=doc["attempts"],
+            silent=doc["silent"],
+            request=RawRequest(
+                source=doc["source"],
+                source_key=doc["source_key"],
+                body=body,
+                received_at=doc["received_at"],
+                method=doc["method"],
+                tail=doc["tail"],
+                query=dict(doc["query"]),
+                headers=dict(doc["headers"]),
+                remote=doc["remote"],
+                meta=doc["meta"],
+            ),
+        )
+
+    async def get(self, event_id: str) -> RawEvent:
+        """Raises NotFound: retention may have removed it."""
+        doc = await self._events.find_one({"_id": event_id})
+        if doc is None:
+            raise NotFound("the original is no longer kept")
+        return await self._event(doc)
+
+    async def settle(self, ids: Sequence[str], session: Session) -> None:
+        await self._events.update_many(
+            {"_id": {"$in": list(ids)}}, {"$set": {"state": "done", "error": ""}}, session=session
+        )
+
+    async def fail(self, event_id: str, error: str, *, dead: bool) -> None:
+        """Another attempt will follow, unless it is dead: then an admin decides."""
+        change: Doc = {"$inc": {"attempts": 1}, "$set": {"error": error[:4000]}}
+        if dead:
+            change["$set"] |= {"state": "dead", "died_at": now()}
+        await self._events.update_one({"_id": event_id, "state": "new"}, change)
+
+    async def dead(self, *, before: str = "", limit: int = 50) -> list[DeadLetter]:
+        """Newest first; `before` is the id that the last page ended with."""
+        query: Doc = {"state": "dead"} | ({"_id": {"$lt": before}} if before else {})
+        found = self._events.find(query).sort("_id", DESCENDING).limit(limit)
+        return [await self._dead_letter(doc) async for doc in found]
+
+    async def dead_letter(self, event_id: str) -> DeadLetter:
+        doc = await self._events.find_one({"_id": event_id, "state": "dead"})
+        if doc is None:
+            raise NotFound("this is not a dead letter, or no longer one")
+        return await self._dead_letter(doc)
+
+    async def _dead_letter(self, doc: Doc) -> DeadLetter:
+        return DeadLetter(
+            event=await self._event(doc), error=doc["error"], received_at=doc["received_at"], size=doc["size"]
+        )
+
+    async def replay(self, *, ids: Sequence[str] | None = None, states: Sequence[str] = ("dead",)) -> int:
+        """Puts events back to be taken in: the given ones, or all in these states. Harmless when repeated."""
+        query: Doc = {"state": {"$in": list(states)}}
+        if ids is not None:
+            query["_id"] = {"$in": list(ids)}
+        result = await self._events.update_many(query, {"$set": {"state": "new", "attempts": 0, "error": ""}})
+        await self._bell.ring(INTAKE, list(ids or ()))
+        return int(result.modified_count)
+
+    async def discard(self, event_id: str) -> None:
+        result = await self._events.update_one(
+            {"_id": event_id, "state": "dead"}, {"$set": {"state": "discarded", "discarded_at": now()}}
+        )
+        if not result.matched_count:
+            raise NotFound("this is not a dead letter, or no longer one")
+
+    async def counts(self) -> dict[str, Any]:
+        oldest = await self._events.find_one({"state": "new"}, {"received_at": 1}, sort=[("received_at", 1)])
+        return {
+            "waiting": await self._events.count_documents({"state": "new"}, limit=100_000),
+            "dead": await self._events.count_documents({"state": "dead"}, limit=100_000),
+            "oldest_seconds": max(0.0, (now() - oldest["received_at"]).total_seconds()) if oldest else 0.0,
+        }
+
+    async def count_stored(self, account_id: str) -> int:
+        return int(await self._events.count_documents({"account_id": account_id}))
+
+    async def purge(self, *, done_before: datetime, dead_before: datetime) -> int:
+        """Retention: removes settled events and old dead letters. Returns how many went."""
+        query = {
+            "$or": [
+                {"state": {"$in": ["done", "discarded"]}, "received_at": {"$lt": done_before}},
+                {"state": "dead", "received_at": {"$lt": dead_before}},
+            ]
+        }
+        return int((await self._events.delete_many(query)).deleted_count)
+
+    async def all_ids(self, account_id: str) -> AsyncIterator[str]:
+        async for doc in self._events.find({"account_id": account_id}, {"_id": 1}).sort("_id", ASCENDING):
+            yield doc["_id"]
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await asyncio.wait([self._writer], timeout=10)

@@ -1,0 +1,159 @@
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from omnihub.model.documents import MessageDoc
+from omnihub.model.errors import NotFound
+from omnihub.store import paging
+from omnihub.store.database import Database, Doc, Session
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    "messages": (
+        IndexModel(
+            [("account_id", ASCENDING), ("external_id", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"external_id": {"$gt": ""}},
+        ),
+        IndexModel([("external_id", ASCENDING)]),
+        IndexModel(
+            [("account_id", ASCENDING), ("aliases", ASCENDING)],
+            partialFilterExpression={"aliases.0": {"$exists": True}},
+        ),
+        IndexModel(
+            [("account_id", ASCENDING), ("refs", ASCENDING)],
+            partialFilterExpression={"refs.0": {"$exists": True}},
+        ),
+        IndexModel([("ticket_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("conversation_id", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("account_id", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel(
+            [("delivery.state", ASCENDING), ("delivery.due", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"delivery.state": {"$exists": True}},
+        ),
+        IndexModel([("delivery.state", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+    )
+}
+
+# What placing a message needs to know of another one.
+_LINK_FIELDS = {
+    "account_id": 1,
+    "external_id": 1,
+    "aliases": 1,
+    "refs": 1,
+    "conversation_id": 1,
+    "ticket_id": 1,
+    "sender": 1,
+    "to": 1,
+    "cc": 1,
+    "bulk": 1,
+    "direction": 1,
+    "fingerprint": 1,
+    "at": 1,
+}
+
+
+class Messages:
+    def __init__(self, db: Database) -> None:
+        self._messages = db["messages"]
+
+    async def get(self, message_id: str, session: Session | None = None) -> MessageDoc:
+        """Raises NotFound."""
+        found = await self._messages.find_one({"_id": message_id}, session=session)
+        if found is None:
+            raise NotFound("this message does not exist")
+        return cast("MessageDoc", found)
+
+    async def get_many(self, ids: Sequence[str]) -> list[MessageDoc]:
+        """Oldest first."""
+        found = self._messages.find({"_id": {"$in": list(ids)}}).sort([("at", 1), ("_id", 1)])
+        return [cast("MessageDoc", doc) async for doc in found]
+
+    async def known(self, account_id: str, external_ids: Iterable[str]) -> set[str]:
+        query = {"account_id": account_id, "external_id": {"$in": list(external_ids)}}
+        return {doc["external_id"] async for doc in self._messages.find(query, {"external_id": 1})}
+
+    async def linked(self, wanted: Mapping[str, set[str]], session: Session | None = None) -> list[MessageDoc]:
+        """Per account id, the messages that go by one of these ids or point at one of them."""
+        clauses: list[Doc] = []
+        for account_id, ids in wanted.items():
+            among = {"$in": list(ids)}
+            clauses.append({"account_id": account_id, "external_id": among})
+            clauses.append({"account_id": account_id, "aliases": among, "aliases.0": {"$exists": True}})
+            clauses.append({"account_id": account_id, "refs": among, "refs.0": {"$exists": True}})
+        if not clauses:
+            return []
+        found = self._messages.find({"$or": clauses}, _LINK_FIELDS, session=session)
+        return [cast("MessageDoc", doc) async for doc in found]
+
+    async def copies(self, external_ids: Iterable[str], session: Session | None = None) -> list[MessageDoc]:
+        """The same ids in any account: the mail that was sent to two of our mailboxes."""
+        query = {"external_id": {"$in": [one for one in external_ids if one]}}
+        return [cast("MessageDoc", d) async for d in self._messages.find(query, _LINK_FIELDS, session=session)]
+
+    async def insert(self, docs: Sequence[MessageDoc], session: Session) -> None:
+        """Raises BulkWriteError or a write conflict when one of them is stored already."""
+        if docs:
+            await self._messages.insert_many(cast("list[Doc]", list(docs)), ordered=True, session=session)
+
+    async def page(self, ticket_id: str, before: paging.Cursor | None, limit: int) -> list[MessageDoc]:
+        """Newest first."""
+        query: Doc = {"ticket_id": ticket_id} | paging.older_than(before, "at")
+        found = self._messages.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        return [cast("MessageDoc", doc) async for doc in found]
+
+    async def inbound_since(
+        self, ticket_id: str, seen: str | None, session: Session | None = None
+    ) -> list[MessageDoc]:
+        """The customer's messages after the one with id `seen` (all for None), oldest first."""
+        query: Doc = {"ticket_id": ticket_id, "direction": "inbound"}
+        if seen:
+            last = await self.get(seen, session)
+            query["$or"] = [{"at": {"$gt": last["at"]}}, {"at": last["at"], "_id": {"$gt": seen}}]
+        found = self._messages.find(query, session=session).sort([("at", 1), ("_id", 1)]).limit(50)
+        return [cast("MessageDoc", doc) async for doc in found]
+
+    async def thread(self, conversation_id: str, limit: int) -> list[MessageDoc]:
+        """The latest of a conversation, oldest first, notes left out."""
+        query = {"conversation_id": conversation_id, "direction": {"$ne": "note"}}
+        found = self._messages.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        return [cast("MessageDoc", doc) async for doc in found][::-1]
+
+    async def move_conversations(self, conversation_ids: Sequence[str], ticket_id: str, session: Session) -> None:
+        await self._messages.update_many(
+            {"conversation_id": {"$in": list(conversation_ids)}},
+            {"$set": {"ticket_id": ticket_id}},
+            session=session,
+        )
+
+    async def move(self, query: Mapping[str, Any], conversation_id: str, ticket_id: str, session: Session) -> int:
+        result = await self._messages.update_many(
+            dict(query),
+            {"$set": {"conversation_id": conversation_id, "ticket_id": ticket_id}},
+            session=session,
+        )
+        return int(result.modified_count)
+
+    async def of_ticket(
+        self, ticket_id: str, session: Session, fields: Mapping[str, int] | None = None
+    ) -> list[MessageDoc]:
+        found = self._messages.find({"ticket_id": ticket_id}, fields, session=session)
+        return [cast("MessageDoc", doc) async for doc in found.sort([("at", 1), ("_id", 1)])]
+
+    async def export(self, account_id: str) -> AsyncIterator[MessageDoc]:
+        """All of an account, in the order of time."""
+        found = self._messages.find({"account_id": account_id}).sort([("at", 1), ("_id", 1)])
+        async for doc in found:
+            yield cast("MessageDoc", doc)
+
+    async def count_of_account(self, account_id: str) -> int:
+        return int(await self._messages.count_documents({"account_id": account_id}))
+
+    async def set_fields(self, message_id: str, fields: Mapping[str, Any], session: Session) -> None:
+        await self._messages.update_one({"_id": message_id}, {"$set": dict(fields)}, session=session)
+
+    async def count_automatic(self, key: str, since: datetime) -> int:
+        """Automatic answers sent to this handle lately."""
+        query = {"to.key": key, "automatic": True, "direction": "outbound", "at": {"$gte": since}}
+        return int(await self._messages.count_documents(query, limit=100))
