@@ -1,7 +1,7 @@
 """The persisted shapes. Field names are what the API and the web app show, `_id` apart."""
 
 from datetime import datetime
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, TypedDict
 
 from omnihub.model.inbound import MessageKind
 from omnihub.model.outgoing import DeliveryState
@@ -46,7 +46,8 @@ class ParticipantDoc(TypedDict):
 
 
 class ConversationDoc(TypedDict):
-    """`open`: new messages under its thread key join it. `pinned`: placed by hand, never joined by itself."""
+    """`open`: new messages under its thread key join it. `pinned`: placed by hand, never joined by itself.
+    `joined_into`: the conversation that it turned out to be a part of."""
 
     _id: str
     account_id: str
@@ -56,12 +57,10 @@ class ConversationDoc(TypedDict):
     ticket_id: str
     open: bool
     pinned: bool
-    bulk: bool
     subject: str
     participants: list[ParticipantDoc]
     last_inbound_id: str | None
-    lease_owner: NotRequired[str | None]
-    lease_until: NotRequired[datetime | None]
+    joined_into: str | None
     created_at: datetime
 
 
@@ -218,7 +217,7 @@ class OperationDoc(TypedDict):
     """A split, move or merge, with what is needed to take it back."""
 
     _id: str
-    kind: Literal["ticket_merge", "ticket_split", "conversation_move", "contact_merge"]
+    kind: Literal["ticket_merge", "ticket_split", "conversation_move", "conversation_join", "contact_merge"]
     ticket_ids: list[str]
     contact_ids: list[str]
     actor: ActorDoc

@@ -39,6 +39,14 @@ class Contacts:
         found = self._identities.find({"contact_id": contact_id}, session=session).sort("created_at", 1)
         return [cast("IdentityDoc", doc) async for doc in found]
 
+    async def claims_of(self, contact_ids: Iterable[str], session: Session | None = None) -> dict[str, set[str]]:
+        """Per contact, the handles that it named as its own and has not proven."""
+        query = {"contact_id": {"$in": list(contact_ids)}, "claims.0": {"$exists": True}}
+        claims: dict[str, set[str]] = {}
+        async for doc in self._identities.find(query, {"contact_id": 1, "claims": 1}, session=session):
+            claims.setdefault(doc["contact_id"], set()).update(doc["claims"])
+        return claims
+
     async def get(self, contact_id: str, session: Session | None = None) -> ContactDoc:
         """Raises NotFound."""
         found = await self._contacts.find_one({"_id": contact_id}, {"words": 0}, session=session)
@@ -68,6 +76,24 @@ class Contacts:
         fields = {**changes, "updated_at": contact["updated_at"], "words": search_words(contact)}
         await self._contacts.update_one({"_id": contact_id}, {"$set": fields}, session=session)
         return cast("ContactDoc", contact)
+
+    async def add_handles(self, handles: Mapping[str, Sequence[str]], session: Session) -> None:
+        """Per contact id, further handles that are its own now; they are found by them too."""
+        writes = [
+            UpdateOne(
+                {"_id": contact_id},
+                {
+                    "$addToSet": {
+                        "identities": {"$each": list(keys)},
+                        "words": {"$each": [key.rpartition(":")[2].casefold() for key in keys]},
+                    },
+                    "$set": {"updated_at": now()},
+                },
+            )
+            for contact_id, keys in handles.items()
+        ]
+        if writes:
+            await self._contacts.bulk_write(writes, ordered=False, session=session)
 
     async def rename_identities(self, names: Mapping[str, str], session: Session) -> None:
         writes = [UpdateOne({"_id": key}, {"$set": {"name": name}}) for key, name in names.items()]

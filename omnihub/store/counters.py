@@ -26,3 +26,8 @@ class Counters:
                 continue
             last = int(found["value"])
             return range(last - count + 1, last + 1)
+
+    async def give_back(self, name: str, unused: range | list[int]) -> None:
+        """Returns the last numbers taken, unless somebody took more since: then they stay gaps."""
+        if unused:
+            await self._counters.update_one({"_id": name, "value": unused[-1]}, {"$set": {"value": unused[0] - 1}})

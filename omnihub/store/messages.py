@@ -74,14 +74,25 @@ class Messages:
         query = {"account_id": account_id, "external_id": {"$in": list(external_ids)}}
         return {doc["external_id"] async for doc in self._messages.find(query, {"external_id": 1})}
 
-    async def linked(self, wanted: Mapping[str, set[str]], session: Session | None = None) -> list[MessageDoc]:
-        """Per account id, the messages that go by one of these ids or point at one of them."""
+    async def named(self, wanted: Mapping[str, set[str]], session: Session | None = None) -> list[MessageDoc]:
+        """Per account id, the messages that go by one of these ids."""
         clauses: list[Doc] = []
         for account_id, ids in wanted.items():
             among = {"$in": list(ids)}
             clauses.append({"account_id": account_id, "external_id": among})
             clauses.append({"account_id": account_id, "aliases": among, "aliases.0": {"$exists": True}})
-            clauses.append({"account_id": account_id, "refs": among, "refs.0": {"$exists": True}})
+        return await self._links(clauses, session)
+
+    async def referring(self, wanted: Mapping[str, set[str]], session: Session | None = None) -> list[MessageDoc]:
+        """Per account id, the messages that point at one of these ids."""
+        clauses: list[Doc] = [
+            {"account_id": account_id, "refs": {"$in": list(ids)}, "refs.0": {"$exists": True}}
+            for account_id, ids in wanted.items()
+            if ids
+        ]
+        return await self._links(clauses, session)
+
+    async def _links(self, clauses: list[Doc], session: Session | None) -> list[MessageDoc]:
         if not clauses:
             return []
         found = self._messages.find({"$or": clauses}, _LINK_FIELDS, session=session)
@@ -134,6 +145,10 @@ class Messages:
             session=session,
         )
         return int(result.modified_count)
+
+    async def ids_of_conversation(self, conversation_id: str, session: Session) -> list[str]:
+        found = self._messages.find({"conversation_id": conversation_id}, {"_id": 1}, session=session)
+        return [doc["_id"] async for doc in found]
 
     async def of_ticket(
         self, ticket_id: str, session: Session, fields: Mapping[str, int] | None = None

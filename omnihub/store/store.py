@@ -13,6 +13,7 @@ from omnihub.store.contacts import Contacts
 from omnihub.store.conversations import Conversations
 from omnihub.store.counters import Counters
 from omnihub.store.database import Database, Session
+from omnihub.store.errands import Errands
 from omnihub.store.events import Events
 from omnihub.store.journal import Journal
 from omnihub.store.leases import Leases
@@ -46,6 +47,7 @@ class Store:
         self.tickets = Tickets(self.db)
         self.messages = Messages(self.db)
         self.outbox = Outbox(self.db)
+        self.errands = Errands(self.db)
         self.events = Events(self.db)
         self.operations = Operations(self.db)
         self.users = Users(self.db)

@@ -171,6 +171,28 @@ class Tickets:
         await self.save((), {ticket_id: fields}, session)
         return await self.get(ticket_id, session)
 
+    async def ids_of_contact(self, contact_id: str, session: Session | None = None) -> list[str]:
+        found = self._tickets.find({"contact_id": contact_id}, {"_id": 1}, session=session)
+        return [doc["_id"] async for doc in found]
+
+    async def latest_of_contact(self, contact_id: str, limit: int) -> list[TicketDoc]:
+        found = self._tickets.find({"contact_id": contact_id, "merged_into": None}).sort(_NEWEST).limit(limit)
+        return [cast("TicketDoc", doc) async for doc in found]
+
+    async def move_to_contact(
+        self, ticket_ids: Sequence[str], contact_id: str, name: str, session: Session
+    ) -> None:
+        await self._tickets.update_many(
+            {"_id": {"$in": list(ticket_ids)}},
+            {"$set": {"contact_id": contact_id, "contact_name": name}, "$inc": {"version": 1}},
+            session=session,
+        )
+
+    async def rename_contact(self, contact_id: str, name: str, session: Session) -> None:
+        await self._tickets.update_many(
+            {"contact_id": contact_id}, {"$set": {"contact_name": name}}, session=session
+        )
+
     async def due_to_wake(self, limit: int) -> list[str]:
         found = self._tickets.find({"snoozed_until": {"$lte": now()}}, {"_id": 1}).limit(limit)
         return [doc["_id"] async for doc in found]

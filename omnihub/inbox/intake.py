@@ -1,0 +1,262 @@
+"""From the journal to tickets: a batch at a time, in one transaction, harmless when repeated."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+
+from omnihub.connectors.contract import Connector
+from omnihub.connectors.registry import Connectors
+from omnihub.inbox import joining, workset
+from omnihub.inbox.contacts import merge_contacts
+from omnihub.inbox.files import bounded, new_attachments
+from omnihub.inbox.placing import take_in
+from omnihub.inbox.receipts import note_receipt
+from omnihub.inbox.workset import Item, Workset
+from omnihub.model.documents import AttachmentRef, MessageDoc
+from omnihub.model.errors import NotFound, OmnihubError
+from omnihub.model.ids import id_from, new_id
+from omnihub.model.inbound import InboundMessage, Receipt
+from omnihub.model.raw import RawEvent
+from omnihub.settings import Settings
+from omnihub.store.database import Session, now
+from omnihub.store.errands import ERRANDS, Errand
+from omnihub.store.events import SYSTEM
+from omnihub.store.journal import INTAKE
+from omnihub.store.leases import holder_name
+from omnihub.store.store import Store
+from omnihub.threading import ReplyTokens
+
+log = structlog.get_logger("omnihub.inbox")
+
+TICKET_NUMBERS = "ticket_number"
+_TRIES = 8
+_IDLE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What one raw event says, with the references of its attachments, stored beforehand."""
+
+    event: RawEvent
+    connector: Connector
+    messages: list[InboundMessage] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    attachments: dict[str, list[AttachmentRef]] = field(default_factory=dict)
+
+
+class Intake:
+    """Any number may run side by side: whoever loses a race sees the winner's work and begins anew."""
+
+    def __init__(self, store: Store, connectors: Connectors, settings: Settings) -> None:
+        self._store = store
+        self._connectors = connectors
+        self._settings = settings
+        self._tokens = ReplyTokens(store.vault.sign)
+        self._name = holder_name()
+
+    async def run(self) -> None:
+        """Until cancelled. Survives every database outage, and begins with what such a one left behind."""
+        loop = asyncio.get_running_loop()
+        behind, swept_at = True, loop.time()
+        while True:
+            try:
+                if behind:
+                    await self.drain()
+                    behind = False
+                if loop.time() - swept_at > self._settings.intake.sweep_seconds:
+                    swept_at = loop.time()
+                    await self.drain(older_than=self._settings.intake.sweep_seconds)
+                await self.turn(_IDLE_SECONDS)
+            except PyMongoError as error:
+                behind = True
+                log.warning("intake.database_away", error=str(error))
+                await asyncio.sleep(_IDLE_SECONDS)
+
+    async def turn(self, wait_seconds: float = 0.01) -> int:
+        """Takes in what was rung. Returns how many raw events that were."""
+        batch = self._settings.intake.batch
+        ids = await self._store.bell.answer(INTAKE, self._name, batch, wait_seconds)
+        if ids is None:  # no bell: look by ourselves
+            await asyncio.sleep(_IDLE_SECONDS)
+            ids = await self._store.journal.waiting(0, batch)
+        if ids:
+            await self.process(await self._store.journal.load(ids))
+        return len(ids)
+
+    async def drain(self, older_than: float = 0) -> int:
+        """Takes in what nobody rang for, or whose worker died. Returns how many raw events that were."""
+        done = 0
+        while ids := await self._store.journal.waiting(older_than, self._settings.intake.batch):
+            await self.process(await self._store.journal.load(ids))
+            done += len(ids)
+        return done
+
+    async def process(self, events: Sequence[RawEvent]) -> None:
+        parsed = [p for event in events if (p := await self._parse(event)) is not None]
+        if not parsed:
+            return
+        try:
+            await self._commit(parsed)
+        except PyMongoError:
+            raise
+        except Exception as error:
+            if len(parsed) > 1:  # one of them spoils the batch: find it
+                for one in parsed:
+                    await self.process([one.event])
+                return
+            log.exception("intake.failed", event_id=parsed[0].event.id)
+            dead = parsed[0].event.attempts + 1 >= self._settings.intake.attempts
+            await self._store.journal.fail(parsed[0].event.id, f"{type(error).__name__}: {error}", dead=dead)
+
+    async def _parse(self, event: RawEvent) -> Parsed | None:
+        """None when it became a dead letter."""
+        try:
+            account = await self._store.accounts.get(event.account_id)
+            connector = await self._connectors.of(account)
+            parsed = Parsed(event=event, connector=connector)
+            for said in connector.parse(event):
+                if isinstance(said, Receipt):
+                    parsed.receipts.append(said)
+                else:
+                    parsed.messages.append(bounded(said))
+        except PyMongoError:
+            raise
+        except (OmnihubError, NotFound) as error:
+            await self._store.journal.fail(event.id, str(error), dead=True)
+            return None
+        except Exception as error:
+            log.exception("intake.unreadable", event_id=event.id)
+            await self._store.journal.fail(event.id, f"{type(error).__name__}: {error}", dead=True)
+            return None
+        return parsed
+
+    async def _commit(self, parsed: list[Parsed]) -> None:
+        await self._store_files(parsed)
+        error: Exception | None = None
+        for _ in range(_TRIES):
+            try:
+                written = await self._store.transaction(lambda session: self._write(parsed, session))
+            except (DuplicateKeyError, BulkWriteError) as lost:
+                error = lost  # somebody else stored one of these a moment ago: look again
+                continue
+            await self._after(parsed, written)
+            return
+        raise RuntimeError(f"gave up after {_TRIES} tries: {error}")
+
+    async def _store_files(self, parsed: list[Parsed]) -> None:
+        for one in parsed:
+            for message in one.messages:
+                if message.attachments:
+                    files = new_attachments(one.event.account_id, message)
+                    refs = await self._store.attachments.store(files, owner=one.event.account_id)
+                    one.attachments[message.external_id] = refs
+
+    async def _write(self, parsed: list[Parsed], session: Session) -> Workset:
+        items = [(one, self._item(one, message)) for one in parsed for message in one.messages]
+        work = await workset.load(self._store, [item for _, item in items], self._tokens, session)
+        taken = await self._numbers(len(items))
+        work.numbers_left = list(taken)
+        try:
+            for one, item in items:
+                self._take_in(one, item, work)
+        finally:
+            await self._store.counters.give_back(TICKET_NUMBERS, work.numbers_left)
+        await self._save(work, session)
+        for one in parsed:
+            for receipt in one.receipts:
+                await note_receipt(self._store, one.event.account_id, receipt, session)
+        await self._store.journal.settle([one.event.id for one in parsed], session)
+        return work
+
+    async def _numbers(self, count: int) -> Sequence[int]:
+        if count == 0:
+            return ()
+        return await self._store.counters.take(TICKET_NUMBERS, count, self._settings.tickets.number_start)
+
+    def _item(self, one: Parsed, message: InboundMessage) -> Item:
+        return Item(
+            raw_event_id=one.event.id,
+            account=one.connector.account,
+            message=message,
+            silent_import=one.event.silent,
+        )
+
+    def _take_in(self, one: Parsed, item: Item, work: Workset) -> None:
+        message = _renamed_if_taken(item, work)
+        if message is None:
+            return
+        refs = one.attachments.get(item.message.external_id, ())
+        item = replace(item, message=message)
+        received: datetime = one.event.request.received_at
+        stored = take_in(item, received, refs, work, self._tokens, one.connector.own_handles())
+        errand = _confirmation(one, item, stored, work)
+        if errand:
+            work.errands.append(errand)
+
+    async def _save(self, work: Workset, session: Session) -> None:
+        store = self._store
+        await store.contacts.save(work.new_contacts, work.new_identities, session)
+        handles: Mapping[str, list[str]] = {contact: [key] for key, contact in work.proven_identities}
+        await store.contacts.add_handles(handles, session)
+        await store.tickets.save(list(work.new_tickets.values()), work.changed_tickets, session)
+        await store.conversations.save(list(work.new_conversations.values()), work.changed_conversations, session)
+        await joining.move_stored(store, work, session)
+        await store.messages.insert(work.new_messages, session)
+        for operation in work.operations:
+            await store.operations.add(operation, session)
+        await store.errands.add(work.errands, session)
+        await store.events.add(work.events, session)
+        await joining.finish(store, work, session)
+        for loser, (winner, evidence) in work.proven_contacts.items():
+            await merge_contacts(store, loser, winner, SYSTEM, evidence, session)
+
+    async def _after(self, parsed: list[Parsed], work: Workset) -> None:
+        await self._store.bell.ring(ERRANDS, [errand["_id"] for errand in work.errands])
+        await self._store.accounts.note_event(sorted({one.event.account_id for one in parsed}))
+
+
+def _renamed_if_taken(item: Item, work: Workset) -> InboundMessage | None:
+    """None for a message that is stored already. A different one under the same id, as broken senders make
+    them, gets a second name: nothing that a customer sent is dropped for its id."""
+    message = item.message
+    stored = work.stored.get((item.account.id, message.external_id))
+    if stored is None:
+        return message
+    if not message.fingerprint or stored["fingerprint"] in ("", message.fingerprint):
+        return None
+    second = f"{message.external_id}#{message.fingerprint[:16]}"
+    if (item.account.id, second) in work.stored:
+        return None
+    problem = "another message came under the same id"
+    return replace(message, external_id=second, problems=(*message.problems, problem))
+
+
+def _confirmation(one: Parsed, item: Item, stored: MessageDoc, work: Workset) -> Errand | None:
+    """Where the channel confirms receipt by another way, note it in the same transaction."""
+    confirm = getattr(one.connector, "confirmation", None)
+    if confirm is None or item.silent_import or stored["ticket_id"] not in work.new_tickets:
+        return None
+    ticket = work.tickets[stored["ticket_id"]]
+    words = confirm(item.message, ticket["number"])
+    if words is None or not item.account.policy.reply_via or not item.message.sender.claims:
+        return None
+    subject, text = words
+    return Errand(
+        _id=id_from("confirmation", stored["account_id"], stored["external_id"]),
+        kind="confirmation",
+        data={
+            "message_id": new_id(),
+            "ticket_id": stored["ticket_id"],
+            "account_id": item.account.policy.reply_via,
+            "contact_id": stored["contact_id"],
+            "to_keys": list(item.message.sender.claims),
+            "subject": subject,
+            "text": text,
+        },
+        due=now(),
+        attempts=0,
+    )

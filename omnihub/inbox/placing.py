@@ -1,0 +1,279 @@
+"""One message takes its place in a workset: contact, conversation, ticket, trail."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from omnihub.inbox import facts
+from omnihub.inbox.joining import join_conversations
+from omnihub.inbox.people import contact_of, participants_of, prove_claims
+from omnihub.inbox.summary import last_message, preview
+from omnihub.inbox.workset import Item, Workset
+from omnihub.model.documents import (
+    OPEN_STATUSES,
+    ActorDoc,
+    AttachmentRef,
+    ConversationDoc,
+    MessageDoc,
+    ParticipantDoc,
+    PlacementDoc,
+    SenderDoc,
+    TicketDoc,
+    TicketLink,
+)
+from omnihub.model.ids import new_id
+from omnihub.model.inbound import Handle, InboundMessage
+from omnihub.store.database import now
+from omnihub.store.events import event
+from omnihub.threading import Placement, ReplyTokens, place
+
+_SUBJECT = 200
+
+
+def arrival(item: Item, received_at: datetime) -> datetime:
+    """When a message stands in the timeline: its arrival, but for imported history its own date."""
+    if item.silent_import and item.message.sent_at:
+        return item.message.sent_at
+    return received_at
+
+
+def take_in(
+    item: Item,
+    received_at: datetime,
+    attachments: Sequence[AttachmentRef],
+    work: Workset,
+    tokens: ReplyTokens,
+    own: frozenset[str],
+) -> MessageDoc:
+    message = item.message
+    gathered = facts.gather(item, work, tokens, own, now())
+    placement = place(message, gathered)
+    person = _counterpart(message)
+    conversation = work.conversations.get(placement.conversation.id) if placement.conversation else None
+    contact_id = prove_claims(work, person, conversation, placement)
+    if contact_id is None:
+        is_stray = message.kind == "bounce" and conversation is not None
+        contact_id = conversation["contact_id"] if is_stray and conversation else contact_of(work, person, message)
+    ticket = work.final_ticket(placement.ticket.id) if placement.ticket else None
+    if ticket is None:
+        ticket = _open_ticket(item, placement, contact_id, work)
+    if conversation is None or placement.follows:
+        conversation = _open_conversation(item, contact_id, ticket, work)
+    stored = _document(item, conversation, ticket, contact_id, attachments, placement)
+    stored["at"] = arrival(item, received_at)
+    work.add_message(stored)
+    _welcome(item, conversation, placement, work)
+    _tell_ticket(item, stored, ticket, work)
+    for other in placement.joins:
+        join_conversations(work, other, conversation, ticket, stored)
+    return stored
+
+
+def _counterpart(message: InboundMessage) -> Handle:
+    """The customer: who wrote, or, for what a colleague sent by other means, whom it went to."""
+    if message.direction == "outbound":
+        return next((p.handle for p in message.participants if p.role == "to"), message.sender)
+    return message.sender
+
+
+def _open_ticket(item: Item, placement: Placement, contact_id: str, work: Workset) -> TicketDoc:
+    message, at = item.message, now()
+    ticket = TicketDoc(
+        _id=new_id(),
+        number=work.numbers_left.pop(0),
+        subject=_subject(message),
+        status="new",
+        priority="normal",
+        assignee_id=None,
+        team_id=item.account.policy.team_id or None,
+        tags=[],
+        spam=bool(message.spam),
+        contact_id=contact_id,
+        contact_name=work.contacts[contact_id]["name"],
+        channels=[],
+        account_ids=[],
+        last_message=None,
+        last_message_at=at,
+        last_inbound_id=None,
+        waiting_since=None,
+        message_count=0,
+        undelivered=0,
+        snoozed_until=None,
+        resolved_at=None,
+        merged_into=None,
+        links=_links(placement),
+        suggested_ticket_id=placement.suggested.id if placement.suggested else None,
+        version=1,
+        created_at=at,
+        updated_at=at,
+    )
+    work.tickets[ticket["_id"]] = work.new_tickets[ticket["_id"]] = ticket
+    work.events.append(event("ticket.created", ticket["_id"], data={"reason": placement.reason}))
+    return ticket
+
+
+def _links(placement: Placement) -> list[TicketLink]:
+    linked: list[TicketLink] = []
+    if placement.follows:
+        old = placement.follows
+        linked.append(TicketLink(ticket_id=old.id, number=old.number, kind="follows", reason=placement.reason))
+    elif placement.related:
+        old = placement.related
+        linked.append(TicketLink(ticket_id=old.id, number=old.number, kind="related", reason=placement.reason))
+    return linked
+
+
+def _subject(message: InboundMessage) -> str:
+    first_line = next((line for line in message.visible_text.splitlines() if line.strip()), "")
+    return " ".join((message.subject or first_line).split())[:_SUBJECT]
+
+
+def _open_conversation(item: Item, contact_id: str, ticket: TicketDoc, work: Workset) -> ConversationDoc:
+    message = item.message
+    thread_key = facts.thread_keys(message)[-1]
+    earlier = work.threads.get((item.account.id, thread_key))
+    if earlier:
+        # Its ticket ended too long ago: the thread goes on in the new conversation.
+        work.change_conversation(work.conversations[earlier], {"open": False})
+    conversation = ConversationDoc(
+        _id=new_id(),
+        account_id=item.account.id,
+        channel=item.account.channel,
+        thread_key=thread_key,
+        contact_id=contact_id,
+        ticket_id=ticket["_id"],
+        open=True,
+        pinned=False,
+        subject=message.subject[:_SUBJECT],
+        participants=participants_of(message),
+        last_inbound_id=None,
+        joined_into=None,
+        created_at=now(),
+    )
+    work.conversations[conversation["_id"]] = work.new_conversations[conversation["_id"]] = conversation
+    work.threads[item.account.id, thread_key] = conversation["_id"]
+    return conversation
+
+
+def _document(
+    item: Item,
+    conversation: ConversationDoc,
+    ticket: TicketDoc,
+    contact_id: str,
+    attachments: Sequence[AttachmentRef],
+    placement: Placement,
+) -> MessageDoc:
+    message = item.message
+    people = participants_of(message)
+    return MessageDoc(
+        _id=new_id(),
+        account_id=item.account.id,
+        external_id=message.external_id,
+        aliases=[],
+        fingerprint=message.fingerprint,
+        refs=list(dict.fromkeys(message.evidence.references)),
+        bulk=message.evidence.bulk,
+        direction=message.direction,
+        kind=message.kind,
+        channel=item.account.channel,
+        conversation_id=conversation["_id"],
+        ticket_id=ticket["_id"],
+        contact_id=contact_id,
+        sender=SenderDoc(key=message.sender.key, name=message.sender.name, user_id=None),
+        to=[p for p in people if p["role"] == "to"],
+        cc=[p for p in people if p["role"] == "cc"],
+        bcc=[],
+        subject=message.subject,
+        text=message.text,
+        html=message.html,
+        visible_text=message.visible_text,
+        quoted_text=message.quoted_text,
+        visible_html=message.visible_html,
+        attachments=list(attachments),
+        automatic=False,
+        silent=message.silent,
+        silent_reason=message.silent_reason,
+        spam=list(message.spam),
+        problems=list(message.problems),
+        placement=PlacementDoc(rule=placement.rule, reason=placement.reason, data=placement.data),
+        answering_id=None,
+        delivery=None,
+        wire={},
+        raw_event_id=item.raw_event_id,
+        extra=_extra(message),
+        sent_at=message.sent_at,
+        at=now(),
+    )
+
+
+def _extra(message: InboundMessage) -> dict[str, Any]:
+    extra = dict(message.extra)
+    if message.reply_to:
+        extra["reply_to"] = [{"key": handle.key, "name": handle.name} for handle in message.reply_to]
+    return extra
+
+
+def _welcome(item: Item, conversation: ConversationDoc, placement: Placement, work: Workset) -> None:
+    """Adds who is new to the conversation, unconfirmed where only proof of receipt let them in."""
+    message = item.message
+    if message.kind == "bounce":
+        return
+    known = {p["key"] for p in conversation["participants"]}
+    newcomers = [p for p in participants_of(message) if p["key"] not in known]
+    if not newcomers:
+        return
+    marked = [_marked(p, message, placement) for p in newcomers]
+    work.change_conversation(conversation, {"participants": [*conversation["participants"], *marked]})
+    for participant in marked:
+        if not participant["confirmed"]:
+            data = {"key": participant["key"], "name": participant["name"]}
+            work.events.append(event("participant.joined", conversation["ticket_id"], data=data))
+
+
+def _marked(participant: ParticipantDoc, message: InboundMessage, placement: Placement) -> ParticipantDoc:
+    unproven = placement.newcomer and participant["key"] == message.sender.key
+    return {**participant, "confirmed": not unproven}
+
+
+def _tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workset) -> None:
+    message = item.message
+    name = stored["sender"]["name"] or stored["sender"]["key"].rpartition(":")[2]
+    actor = ActorDoc(kind="contact", id=stored["contact_id"], name=name)
+    changes: dict[str, Any] = {
+        "message_count": ticket["message_count"] + 1,
+        "channels": _with(ticket["channels"], stored["channel"]),
+        "account_ids": _with(ticket["account_ids"], stored["account_id"]),
+    }
+    newest = ticket["last_message"] is None or stored["at"] >= ticket["last_message"]["at"]
+    fresh = not message.silent or ticket["last_message"] is None
+    if newest and fresh:
+        changes |= {"last_message": last_message(stored), "last_message_at": stored["at"]}
+    if message.direction == "inbound" and not message.silent:
+        changes |= _called(stored, ticket)
+        if ticket["status"] not in ("new", "open") and not item.silent_import:
+            changes |= {"status": "open", "resolved_at": None}
+            data = {"from": ticket["status"], "to": "open"}
+            kind = "ticket.status" if ticket["status"] in OPEN_STATUSES else "ticket.reopened"
+            work.events.append(event(kind, ticket["_id"], actor=actor, data=data))
+        work.change_conversation(work.conversations[stored["conversation_id"]], {"last_inbound_id": stored["_id"]})
+    work.change_ticket(ticket, changes)
+    work.events.append(
+        event("message.received", ticket["_id"], actor=actor, message_id=stored["_id"], data=_told(stored))
+    )
+
+
+def _called(stored: MessageDoc, ticket: TicketDoc) -> dict[str, Any]:
+    """The customer wants something: wake what sleeps, and start the wait."""
+    return {
+        "last_inbound_id": stored["_id"],
+        "waiting_since": ticket["waiting_since"] or stored["at"],
+        "snoozed_until": None,
+    }
+
+
+def _told(stored: MessageDoc) -> Mapping[str, Any]:
+    return {"channel": stored["channel"], "silent": stored["silent"], "preview": preview(stored["visible_text"])}
+
+
+def _with(values: list[str], value: str) -> list[str]:
+    return values if value in values else [*values, value]
