@@ -75,7 +75,6 @@ class Tickets(_Section):
 class Retention(_Section):
     raw_event_days: int = 90
     dead_letter_days: int = 365
-    live_event_days: int = 0
 
 
 class Logging(_Section):

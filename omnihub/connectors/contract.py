@@ -15,8 +15,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from omnihub.model.account import Account
-from omnihub.model.errors import Refused
-from omnihub.model.inbound import Inbound
+from omnihub.model.errors import OmnihubError, Refused
+from omnihub.model.inbound import Inbound, InboundMessage
 from omnihub.model.outgoing import Outgoing, Prepared, SendResult
 from omnihub.model.raw import RawEvent, RawRequest, Reply
 
@@ -156,8 +156,25 @@ class BaseConnector(ABC, Generic[S]):
         """Keys of the handles that are this account itself; they are never a customer's."""
         return frozenset()
 
+    def public_urls(self) -> Mapping[str, str]:
+        """Addresses beyond the door's own that an admin copies or opens, by name."""
+        return {}
+
+    def cors_origin(self, request: RawRequest) -> str | None:
+        """The exact origin whose pages may call the door, or None."""
+        return None
+
     def limits(self, request: RawRequest) -> Sequence[Limit]:
+        """Asked before the body is read."""
         return ()
+
+    def source_key(self, request: RawRequest) -> str:
+        """Names this hand-over, so that a repeat is journaled once; empty where repeats cannot be told."""
+        return ""
+
+    def proof_key(self, request: RawRequest) -> str | None:
+        """Names a one-time proof in the request; one that was used before sets meta["proof_reused"]."""
+        return None
 
     @abstractmethod
     def verify(self, request: RawRequest) -> None:
@@ -170,6 +187,14 @@ class BaseConnector(ABC, Generic[S]):
     def acknowledge(self, request: RawRequest, event_id: str) -> Reply:
         """What the provider wants to hear once the raw event is on disk."""
         return Reply()
+
+    def refusal(self, request: RawRequest, error: OmnihubError) -> Reply | None:
+        """What the caller is told when it is refused; None: problem+json."""
+        return None
+
+    def confirmation(self, message: InboundMessage, ticket_number: int) -> tuple[str, str] | None:
+        """Subject and text of a confirmation that goes out by the account's `reply_via`."""
+        return None
 
     @abstractmethod
     def parse(self, event: RawEvent) -> Sequence[Inbound]:

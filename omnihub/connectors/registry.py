@@ -66,6 +66,16 @@ def read_settings(channel: str, values: dict[str, Any]) -> ChannelSettings:
         raise Invalid("the settings are not complete or not right", fields) from error
 
 
+def plain(settings: ChannelSettings) -> dict[str, Any]:
+    """The settings as they are stored, secrets in clear: only for the store, which seals them."""
+    values = settings.model_dump(mode="json")
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            values[name] = value.get_secret_value()
+    return values
+
+
 def connect(account: Account, toolbox: Toolbox) -> Connector:
     settings = read_settings(account.channel, dict(account.settings))
     return connector_type(account.channel)(account, settings, toolbox)

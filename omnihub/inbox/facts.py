@@ -22,6 +22,7 @@ def gather(item: Item, work: Workset, tokens: ReplyTokens, own: frozenset[str], 
     token = tokens.first(message.evidence.tokens)
     return Facts(
         now=at,
+        own=own,
         reopen_days=account.policy.reopen_days,
         token=_conversation(work, token) if token else None,
         ancestors=tuple(_ancestors(item, work, own)),
@@ -68,15 +69,15 @@ def _link(work: Workset, stored: MessageDoc, shared: str, own: frozenset[str], a
     conversation = _conversation(work, stored["conversation_id"])
     if conversation is None:
         return None
-    people = {stored["sender"]["key"], *(p["key"] for p in [*stored["to"], *stored["cc"]])}
-    from_us = stored["sender"]["key"] in own and stored["direction"] == "outbound" and not stored["answering_id"]
+    receivers = {p["key"] for p in [*stored["to"], *stored["cc"]]}
+    people = frozenset({stored["sender"]["key"], *receivers}) - own - {""}
+    inbound = stored["direction"] == "inbound"
     return Link(
         shared=shared,
         conversation=conversation,
-        sender=stored["sender"]["key"],
-        people=frozenset(people - {""}),
+        voices=frozenset({stored["sender"]["key"]}) if inbound else people,
+        people=people,
         bulk=stored["bulk"],
-        own=from_us and bool(stored["raw_event_id"]),
         conversations=among,
     )
 
@@ -117,7 +118,7 @@ def _numbered(message: InboundMessage, work: Workset) -> TicketFact | None:
         ticket_id = work.numbers.get(number)
         if ticket_id:
             ticket = work.final_ticket(ticket_id)
-            return ticket_fact(ticket, work.ticket_people.get(ticket["_id"], ()))
+            return ticket_fact(ticket, work.people_of(ticket["_id"]))
     return None
 
 

@@ -34,6 +34,7 @@ log = structlog.get_logger("omnihub.inbox")
 
 TICKET_NUMBERS = "ticket_number"
 _TRIES = 8
+_MANY = 10
 _IDLE_SECONDS = 1.0
 
 
@@ -181,7 +182,7 @@ class Intake:
         return Item(
             raw_event_id=one.event.id,
             account=one.connector.account,
-            message=message,
+            message=_mass_mail_marked(message),
             silent_import=one.event.silent,
         )
 
@@ -219,6 +220,14 @@ class Intake:
         await self._store.accounts.note_event(sorted({one.event.account_id for one in parsed}))
 
 
+def _mass_mail_marked(message: InboundMessage) -> InboundMessage:
+    """What we ourselves sent to nobody by name, or to many, proves as little as any newsletter."""
+    receivers = sum(1 for p in message.participants if p.role in ("to", "cc"))
+    if message.direction == "inbound" or 1 <= receivers <= _MANY:
+        return message
+    return replace(message, evidence=replace(message.evidence, bulk=True))
+
+
 def _renamed_if_taken(item: Item, work: Workset) -> InboundMessage | None:
     """None for a message that is stored already. A different one under the same id, as broken senders make
     them, gets a second name: nothing that a customer sent is dropped for its id."""
@@ -237,11 +246,9 @@ def _renamed_if_taken(item: Item, work: Workset) -> InboundMessage | None:
 
 def _confirmation(one: Parsed, item: Item, stored: MessageDoc, work: Workset) -> Errand | None:
     """Where the channel confirms receipt by another way, note it in the same transaction."""
-    confirm = getattr(one.connector, "confirmation", None)
-    if confirm is None or item.silent_import or stored["ticket_id"] not in work.new_tickets:
+    if item.silent_import or stored["ticket_id"] not in work.new_tickets:
         return None
-    ticket = work.tickets[stored["ticket_id"]]
-    words = confirm(item.message, ticket["number"])
+    words = one.connector.confirmation(item.message, work.tickets[stored["ticket_id"]]["number"])
     if words is None or not item.account.policy.reply_via or not item.message.sender.claims:
         return None
     subject, text = words

@@ -68,7 +68,11 @@ def prove_claims(
 
 
 def participants_of(message: InboundMessage) -> list[ParticipantDoc]:
-    people = [ParticipantDoc(key=message.sender.key, name=message.sender.name, role="from", confirmed=True)]
+    """Everybody but ourselves."""
+    people = []
+    if message.direction == "inbound":
+        sender = message.sender
+        people.append(ParticipantDoc(key=sender.key, name=sender.name, role="from", confirmed=True))
     people += [
         ParticipantDoc(key=p.handle.key, name=p.handle.name, role=p.role, confirmed=True)
         for p in message.participants

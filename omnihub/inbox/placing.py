@@ -108,6 +108,7 @@ def _open_ticket(item: Item, placement: Placement, contact_id: str, work: Workse
         updated_at=at,
     )
     work.tickets[ticket["_id"]] = work.new_tickets[ticket["_id"]] = ticket
+    work.numbers[ticket["number"]] = ticket["_id"]
     work.events.append(event("ticket.created", ticket["_id"], data={"reason": placement.reason}))
     return ticket
 

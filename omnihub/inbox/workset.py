@@ -94,6 +94,11 @@ class Workset:
             ticket = self.tickets[ticket["merged_into"]]
         return ticket
 
+    def people_of(self, ticket_id: str) -> set[str]:
+        """Who takes part in a ticket: as stored, and as this batch has it so far."""
+        here = (c for c in self.conversations.values() if c["ticket_id"] == ticket_id)
+        return self.ticket_people.get(ticket_id, set()) | {p["key"] for c in here for p in c["participants"]}
+
     def final_conversation(self, conversation_id: str) -> ConversationDoc | None:
         conversation = self.conversations.get(conversation_id)
         while conversation and conversation["joined_into"]:

@@ -84,3 +84,11 @@ class Events:
             if error.code in _HISTORY_LOST or (cursor and error.code in (2, 9, 40647, 50811)):
                 raise FeedGap(str(error)) from error
             raise
+
+    async def trail(
+        self, ticket_id: str, before: paging.Cursor | None, limit: int, *, but: Sequence[str]
+    ) -> list[EventDoc]:
+        """Newest first, without the events of the types `but`."""
+        query: Doc = {"ticket_id": ticket_id, "type": {"$nin": list(but)}} | paging.older_than(before, "at")
+        found = self._events.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        return [cast("EventDoc", doc) async for doc in found]

@@ -73,9 +73,12 @@ class Journal:
         self._pending: list[tuple[Doc, asyncio.Future[Entry]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def append(self, account_id: str, request: RawRequest, *, silent: bool = False) -> Entry:
-        """Raises JournalUnavailable."""
+    async def append(
+        self, account_id: str, request: RawRequest, *, silent: bool = False, ring: bool = True
+    ) -> Entry:
+        """Without a ring the caller takes it in itself. Raises JournalUnavailable."""
         doc = await self._document(account_id, request, silent)
+        doc["ring"] = ring
         future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         self._pending.append((doc, future))
         if self._writer is None or self._writer.done():
@@ -83,9 +86,10 @@ class Journal:
         return await future
 
     async def append_many(
-        self, account_id: str, requests: Sequence[RawRequest], *, silent: bool = False
+        self, account_id: str, requests: Sequence[RawRequest], *, silent: bool = False, ring: bool = True
     ) -> list[Entry]:
-        return list(await asyncio.gather(*(self.append(account_id, r, silent=silent) for r in requests)))
+        appends = (self.append(account_id, request, silent=silent, ring=ring) for request in requests)
+        return list(await asyncio.gather(*appends))
 
     async def _document(self, account_id: str, request: RawRequest, silent: bool) -> Doc:
         doc: Doc = {
@@ -120,6 +124,7 @@ class Journal:
     async def _write_groups(self) -> None:
         while self._pending:
             group, self._pending = self._pending[:_GROUP_LIMIT], self._pending[_GROUP_LIMIT:]
+            quiet = {doc["_id"] for doc, _ in group if not doc.pop("ring")}
             try:
                 entries = await self._write([doc for doc, _ in group])
             except PyMongoError as error:
@@ -128,7 +133,7 @@ class Journal:
                     if not future.done():
                         future.set_exception(JournalUnavailable(str(error)))
                 continue
-            await self._bell.ring(INTAKE, [entry.id for entry in entries if not entry.repeated])
+            await self._bell.ring(INTAKE, [e.id for e in entries if not e.repeated and e.id not in quiet])
             for (_, future), entry in zip(group, entries, strict=True):
                 if not future.done():
                     future.set_result(entry)
@@ -249,6 +254,9 @@ class Journal:
             "oldest_seconds": max(0.0, (now() - oldest["received_at"]).total_seconds()) if oldest else 0.0,
         }
 
+    async def count_dead(self, ids: Sequence[str]) -> int:
+        return int(await self._events.count_documents({"_id": {"$in": list(ids)}, "state": "dead"}))
+
     async def count_stored(self, account_id: str) -> int:
         return int(await self._events.count_documents({"account_id": account_id}))
 
@@ -269,3 +277,13 @@ class Journal:
     async def close(self) -> None:
         if self._writer is not None:
             await asyncio.wait([self._writer], timeout=10)
+
+    async def oldest_waiting(self) -> dict[str, datetime]:
+        """Per account since when its oldest event has waited; of a long queue only the oldest part is read."""
+        pipeline: list[Doc] = [
+            {"$match": {"state": "new"}},
+            {"$sort": {"received_at": 1}},
+            {"$limit": 10_000},
+            {"$group": {"_id": "$account_id", "since": {"$min": "$received_at"}}},
+        ]
+        return {doc["_id"]: doc["since"] async for doc in self._events.aggregate(pipeline)}

@@ -35,10 +35,13 @@ class Limits:
         except RedisError as error:
             log.warning("limit.unavailable", key=key, error=str(error))
 
-    async def first_use(self, key: str, seconds: int) -> bool:
-        """True the first time within `seconds`; for one-time proofs."""
+    async def first_use(self, key: str, owner: str, seconds: int) -> bool:
+        """True the first time within `seconds`, and again for the same owner: who tries again is no cheat."""
+        name = f"{self._prefix}once:{key}"
         try:
-            return bool(await self._redis.set(f"{self._prefix}once:{key}", b"1", nx=True, ex=seconds))
+            if await self._redis.set(name, owner.encode(), nx=True, ex=seconds):
+                return True
+            return bool(await self._redis.get(name) == owner.encode())
         except RedisError as error:
             log.warning("limit.unavailable", key=key, error=str(error))
             return True

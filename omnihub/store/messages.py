@@ -172,3 +172,18 @@ class Messages:
         """Automatic answers sent to this handle lately."""
         query = {"to.key": key, "automatic": True, "direction": "outbound", "at": {"$gte": since}}
         return int(await self._messages.count_documents(query, limit=100))
+
+    async def answers_since(
+        self, ticket_id: str, after: datetime | None, session: Session | None = None
+    ) -> list[MessageDoc]:
+        """What people answered, through us or in another program, and did not take back; oldest first."""
+        query: Doc = {
+            "ticket_id": ticket_id,
+            "direction": "outbound",
+            "automatic": False,
+            "delivery.state": {"$ne": "cancelled"},
+        }
+        if after is not None:
+            query["at"] = {"$gt": after}
+        found = self._messages.find(query, session=session).sort([("at", 1), ("_id", 1)]).limit(50)
+        return [cast("MessageDoc", doc) async for doc in found]

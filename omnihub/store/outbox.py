@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
@@ -19,20 +19,23 @@ class Outbox:
     def __init__(self, db: Database) -> None:
         self._messages = db["messages"]
 
-    async def due(self, *, but_accounts: Sequence[str], limit: int) -> list[tuple[str, str]]:
+    async def due(
+        self, *, but_accounts: Sequence[str], but_conversations: Sequence[str] = (), limit: int
+    ) -> list[tuple[str, str]]:
         """(account id, conversation id) of what should go out now, the longest due first."""
         query: Doc = {"delivery.state": "queued", "delivery.due": {"$lte": now()}}
         if but_accounts:
             query["account_id"] = {"$nin": list(but_accounts)}
+        if but_conversations:
+            query["conversation_id"] = {"$nin": list(but_conversations)}
         found = self._messages.find(query, {"account_id": 1, "conversation_id": 1})
         found = found.sort([("delivery.due", ASCENDING), ("_id", ASCENDING)]).limit(limit)
         return list(dict.fromkeys([(d["account_id"], d["conversation_id"]) async for d in found]))
 
-    async def next_due(self) -> float | None:
-        """Seconds until something falls due; None when nothing waits."""
-        found = await self._messages.find_one(
-            {"delivery.state": "queued"}, {"delivery.due": 1}, sort=[("delivery.due", ASCENDING)]
-        )
+    async def next_due(self, after: datetime | None = None) -> float | None:
+        """Seconds until something falls due (of what falls due later than `after`); None when nothing waits."""
+        query: Doc = {"delivery.state": "queued"} | ({"delivery.due": {"$gt": after}} if after else {})
+        found = await self._messages.find_one(query, {"delivery.due": 1}, sort=[("delivery.due", ASCENDING)])
         return (found["delivery"]["due"] - now()).total_seconds() if found else None
 
     async def head(self, conversation_id: str) -> MessageDoc | None:
@@ -126,3 +129,23 @@ class Outbox:
     async def count_undelivered(self, ticket_id: str, session: Session) -> int:
         query = {"ticket_id": ticket_id, "delivery.state": {"$in": ["failed", "uncertain"]}}
         return int(await self._messages.count_documents(query, session=session))
+
+    async def waiting_without(self, account_id: str, words: str, limit: int) -> list[str]:
+        """Ids of an account's due messages that do not yet say why they wait."""
+        query = {
+            "account_id": account_id,
+            "delivery.state": "queued",
+            "delivery.due": {"$lte": now()},
+            "delivery.words": {"$ne": words},
+        }
+        return [doc["_id"] async for doc in self._messages.find(query, {"_id": 1}).limit(limit)]
+
+    async def page_of(
+        self, user_id: str, states: Sequence[str], cursor: str, limit: int
+    ) -> tuple[list[MessageDoc], str | None]:
+        """What this user wrote, newest first."""
+        query: Doc = {"delivery.state": {"$in": list(states)}, "sender.user_id": user_id}
+        query |= paging.older_than(paging.decode(cursor), "at")
+        found = self._messages.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        page = [cast("MessageDoc", doc) async for doc in found]
+        return page, paging.next_cursor(page, limit, "at")

@@ -87,3 +87,13 @@ async def _ensure_indexes(db: Database, name: str, models: Sequence[IndexModel])
             raise
     if models:
         await db[name].create_indexes(list(models))
+
+
+async def missing_indexes(db: Database) -> list[str]:
+    """Declared indexes that the database does not have, as collection.name."""
+    missing: list[str] = []
+    for name, models in declared_indexes().items():
+        present = set(await db[name].index_information())
+        wanted = [str(model.document["name"]) for model in models]
+        missing += [f"{name}.{index}" for index in wanted if index not in present]
+    return missing

@@ -32,15 +32,15 @@ class Link:
     """A stored message that ours points at, that points at ours, or that points where ours does.
 
     `shared` is the id that connects them; `conversations` in how many that id is found. `people` are the
-    handle keys of the stored message's From, To and Cc.
+    handle keys of the stored message's From, To and Cc, our own left out; `voices` those of them that it
+    makes participants: who wrote it, or, when it is ours, whom it went to.
     """
 
     shared: str
     conversation: ConversationFact
-    sender: str
+    voices: frozenset[str]
     people: frozenset[str]
     bulk: bool
-    own: bool
     conversations: int = 1
 
 
@@ -50,11 +50,13 @@ class Facts:
 
     `ancestors`: messages that ours refers to, nearest first. `descendants`: messages that came before ours
     and refer to it. `siblings`: messages that refer to an id that ours refers to and that nobody has seen.
+    `own`: the account's own handles, which are nobody's evidence.
     `copy_ticket`: the ticket of the same mail, delivered to another of our mailboxes.
     """
 
     now: datetime
     reopen_days: int
+    own: frozenset[str] = frozenset()
     token: ConversationFact | None = None
     ancestors: tuple[Link, ...] = ()
     descendants: tuple[Link, ...] = ()

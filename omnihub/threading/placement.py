@@ -54,14 +54,19 @@ def place(message: InboundMessage, facts: Facts) -> Placement:
     return _settle(message, facts, decision, remarks)
 
 
-def _people(message: InboundMessage) -> frozenset[str]:
-    return frozenset({message.sender.key, *(p.handle.key for p in message.participants)})
+def _people(message: InboundMessage, facts: Facts) -> frozenset[str]:
+    return frozenset({message.sender.key, *(p.handle.key for p in message.participants)}) - facts.own
+
+
+def _voices(message: InboundMessage, facts: Facts) -> frozenset[str]:
+    """Whose message it is: its sender's, or, when a colleague sent it by other means, its receivers'."""
+    return frozenset({message.sender.key}) if message.direction == "inbound" else _people(message, facts)
 
 
 def _by_token(message: InboundMessage, facts: Facts, _remarks: list[str]) -> _Decision | None:
     if facts.token is None:
         return None
-    newcomer = message.sender.key not in facts.token.participants
+    newcomer = not _voices(message, facts) & facts.token.participants
     return _Decision(
         rule="reply_token",
         reason="it answers one of our messages: it carries our signed reply token",
@@ -70,51 +75,50 @@ def _by_token(message: InboundMessage, facts: Facts, _remarks: list[str]) -> _De
     )
 
 
-def may_join(message: InboundMessage, link: Link) -> bool:
+def _takes_part(message: InboundMessage, facts: Facts, link: Link) -> bool:
+    return bool(_voices(message, facts) & (link.conversation.participants | link.people))
+
+
+def may_join(message: InboundMessage, facts: Facts, link: Link) -> bool:
     """Whether a reference to a known message lets this sender into its conversation.
 
     Whoever takes part may. Anyone else must have received the message, which naming its id proves, unless
     that id went out to many people or is found in several conversations.
     """
-    if message.sender.key in link.conversation.participants | link.people:
-        return True
-    return not link.bulk and not link.own and link.conversations == 1
+    return _takes_part(message, facts, link) or (not link.bulk and link.conversations == 1)
 
 
 def _by_reference(message: InboundMessage, facts: Facts, remarks: list[str]) -> _Decision | None:
     for link in facts.ancestors:
-        if not may_join(message, link):
-            remarks.append(
-                "it refers to a message that went out to many people, and its sender takes no part there"
-            )
+        if not may_join(message, facts, link):
+            remarks.append("it refers to a message that went out to many people, where its sender takes no part")
             continue
-        newcomer = message.sender.key not in link.conversation.participants | link.people
         return _Decision(
             rule="reference",
             reason="it refers to an earlier message of this conversation",
             conversation=link.conversation,
-            newcomer=newcomer,
+            newcomer=not _takes_part(message, facts, link),
             data={"message_id": link.shared},
         )
     return None
 
 
-def _late_ancestor(message: InboundMessage, link: Link) -> bool:
+def _late_ancestor(message: InboundMessage, facts: Facts, link: Link) -> bool:
     """Whether a message that came before ours, but refers to it, would have joined it in the right order."""
-    if link.sender in _people(message) or message.sender.key in link.conversation.participants:
+    if link.voices & _people(message, facts) or _voices(message, facts) & link.conversation.participants:
         return True
-    return not message.evidence.bulk and message.direction == "inbound"
+    return not message.evidence.bulk
 
 
-def _siblings(message: InboundMessage, link: Link) -> bool:
+def _siblings(message: InboundMessage, facts: Facts, link: Link) -> bool:
     """Two answers to something that we have not seen: it may be a newsletter, so only people who know each
     other from these very messages belong together."""
-    return message.sender.key in link.conversation.participants or link.sender in _people(message)
+    return bool(_voices(message, facts) & link.conversation.participants or link.voices & _people(message, facts))
 
 
 def _by_descendant(message: InboundMessage, facts: Facts, _remarks: list[str]) -> _Decision | None:
     for link in facts.descendants:
-        if _late_ancestor(message, link):
+        if _late_ancestor(message, facts, link):
             return _Decision(
                 rule="late_link",
                 reason="a message of this conversation refers to it: it came late",
@@ -126,7 +130,7 @@ def _by_descendant(message: InboundMessage, facts: Facts, _remarks: list[str]) -
 
 def _by_sibling(message: InboundMessage, facts: Facts, _remarks: list[str]) -> _Decision | None:
     for link in facts.siblings:
-        if _siblings(message, link):
+        if _siblings(message, facts, link):
             return _Decision(
                 rule="common_reference",
                 reason="it refers to the same earlier message as this conversation, which we have not received",
@@ -148,7 +152,7 @@ def _by_number(message: InboundMessage, facts: Facts, remarks: list[str]) -> _De
     ticket = facts.numbered
     if ticket is None:
         return None
-    if message.sender.key not in ticket.participants:
+    if not _voices(message, facts) & ticket.participants:
         remarks.append(f"its subject names #{ticket.number}, but its sender takes no part there")
         return None
     return _Decision(
@@ -238,9 +242,9 @@ def _joins(message: InboundMessage, facts: Facts, chosen: ConversationFact | Non
     if chosen is None or chosen.pinned:
         return ()
     linked = [
-        *(link for link in facts.ancestors if may_join(message, link)),
-        *(link for link in facts.descendants if _late_ancestor(message, link)),
-        *(link for link in facts.siblings if _siblings(message, link)),
+        *(link for link in facts.ancestors if may_join(message, facts, link)),
+        *(link for link in facts.descendants if _late_ancestor(message, facts, link)),
+        *(link for link in facts.siblings if _siblings(message, facts, link)),
     ]
     others = (
         link.conversation.id

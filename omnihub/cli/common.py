@@ -1,0 +1,99 @@
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import structlog
+import typer
+from rich.console import Console
+
+from omnihub.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from omnihub.app import Hub
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+T = TypeVar("T")
+
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="The settings file; ./settings.toml by default.")
+]
+
+
+def fail(problem: str, remedy: str = "") -> NoReturn:
+    err.print(f"[red]{problem}[/red]")
+    if remedy:
+        err.print(remedy)
+    raise typer.Exit(1)
+
+
+def read_settings(path: Path | None) -> Settings:
+    try:
+        return load(path)
+    except SettingsError as error:
+        fail(str(error))
+
+
+def configure_logging(settings: Settings, *, quiet: bool = False) -> None:
+    level = logging.WARNING if quiet else getattr(logging, settings.logging.level.upper())
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.logging.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """On uvloop where it is there. What goes wrong in a known way is said in one line."""
+    from pymongo.errors import PyMongoError
+
+    from omnihub.model.errors import Invalid, OmnihubError
+    from omnihub.store.engines import EngineError
+    from omnihub.store.schema import SchemaTooNew
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(work)
+    except Invalid as error:
+        fail(str(error), "\n".join(f"  {name}: {words}" for name, words in error.fields.items()))
+    except (OmnihubError, EngineError, SchemaTooNew) as error:
+        fail(str(error))
+    except PyMongoError as error:
+        fail(f"the database does not answer: {error}", "See `omnihub doctor`.")
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+@contextlib.asynccontextmanager
+async def hub_of(path: Path | None) -> "AsyncIterator[Hub]":
+    """The running hub's engines where one runs on this var/, else engines of our own for the while."""
+    from omnihub.app import open_hub
+
+    settings = read_settings(path)
+    configure_logging(settings, quiet=True)
+    async with open_hub(settings) as hub:
+        yield hub

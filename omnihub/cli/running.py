@@ -1,0 +1,148 @@
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from omnihub.cli.common import SettingsOption, configure_logging, fail, out, read_settings, run
+from omnihub.settings import Settings
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from omnihub.app import Hub
+
+_FIRST_ADMIN = "admin@omnihub.local"
+_PORTS_TRIED = 20
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(web)
+    app.command()(worker)
+    app.command()(listen)
+
+
+def up(
+    demo: Annotated[bool, typer.Option(help="Connect a demo mailbox and a demo form.")] = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Everything in one process: web, worker and listen, on the embedded engines unless others are set."""
+    _run(settings, ("web", "worker", "listen"), demo=demo, exclusive=True)
+
+
+def web(settings: SettingsOption = None) -> None:
+    """The HTTP doors, the API and the web app."""
+    _run(settings, ("web",))
+
+
+def worker(settings: SettingsOption = None) -> None:
+    """Intake and replies."""
+    _run(settings, ("worker",))
+
+
+def listen(settings: SettingsOption = None) -> None:
+    """The accounts that reach out: mailboxes and sockets."""
+    _run(settings, ("listen",))
+
+
+def _run(path: Path | None, roles: Sequence[str], *, demo: bool = False, exclusive: bool = False) -> None:
+    chosen = read_settings(path)
+    configure_logging(chosen)
+    if "web" in roles:
+        chosen = _with_free_port(chosen)
+    run(_serve(chosen, roles, demo=demo, exclusive=exclusive))
+
+
+def _with_free_port(settings: Settings) -> Settings:
+    """The configured port; where somebody else has the default one, the next free one."""
+    server = settings.server
+    default = type(server).model_fields["port"].default
+    ports = range(server.port, server.port + _PORTS_TRIED) if server.port == default else (server.port,)
+    for port in ports:
+        if port == 0 or _is_free(server.host, port):
+            return settings.model_copy(update={"server": server.model_copy(update={"port": port})})
+    return fail(
+        f"port {server.port} of {server.host} is in use by another program",
+        "Stop that program, or set another server.port in settings.toml (or OMNIHUB_SERVER__PORT).",
+    )
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+async def _serve(settings: Settings, roles: Sequence[str], *, demo: bool, exclusive: bool) -> None:
+    from omnihub.app import open_hub
+    from omnihub.app import run as run_hub
+
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with open_hub(settings, exclusive=exclusive) as hub, _demo_of(hub, wanted=demo) as pages:
+        password = await _first_admin(hub) if "web" in roles else ""
+
+        async def ready(_: int) -> None:
+            await _greet(hub, roles, password, demo=bool(pages) or demo)
+
+        await run_hub(hub, roles, stop=stop, pages=pages, ready=ready)
+
+
+@contextlib.asynccontextmanager
+async def _demo_of(hub: "Hub", *, wanted: bool) -> "AsyncIterator[Mapping[str, Application]]":
+    if not wanted:
+        yield {}
+        return
+    from omnihub.demo import demo_channels
+
+    async with demo_channels(hub.store, hub.settings) as pages:
+        yield pages
+
+
+async def _first_admin(hub: "Hub") -> str:
+    """Makes the first admin where there is none. Returns the password, else ''."""
+    from omnihub.model.errors import Conflict
+    from omnihub.unified_view import passwords
+
+    if await hub.store.users.count_admins():
+        return ""
+    password = passwords.generate()
+    hashed = await passwords.hash_password(password)
+    try:
+        await hub.store.users.add(email=_FIRST_ADMIN, name="Admin", role="admin", password_hash=hashed)
+    except Conflict:  # another process was quicker
+        return ""
+    return password
+
+
+async def _greet(hub: "Hub", roles: Sequence[str], password: str, *, demo: bool) -> None:
+    if "web" in roles:
+        out.print(f"\n[bold]omnihub is ready:[/bold] {hub.settings.public_url}")
+    else:
+        out.print(f"omnihub {', '.join(roles)} is ready")
+    if password:
+        out.print(
+            f"  first admin: {_FIRST_ADMIN}\n  password:    {password}   (shown once; change it after signing in)"
+        )
+    accounts = await hub.store.accounts.all()
+    for account in accounts:
+        state = "" if account.enabled else " (disabled)"
+        out.print(f"  {account.channel}: {account.name}{state}")
+    if "web" in roles and not accounts:
+        out.print("  no channel is connected yet: sign in and choose Channels")
+    if demo:
+        from omnihub.demo import notes
+
+        for line in await notes(hub.store, hub.settings):
+            out.print(f"  {line}")
+    out.print("")
