@@ -83,7 +83,7 @@ def _inspected(files: Iterable[str]) -> Iterable[bytes]:
             seen = inspect(raw, name)
         except OSError as error:
             seen = inspect(b"", name)
-            seen["problems"] = [*seen["problems"], f"unreadable: {error.strerror or error}"]
+            seen["problems"] = [f"unreadable: {error.strerror or error}"]
         yield orjson.dumps(seen, option=orjson.OPT_APPEND_NEWLINE, default=str)
 
 

@@ -33,6 +33,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             partialFilterExpression={"delivery.state": {"$exists": True}},
         ),
         IndexModel([("delivery.state", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("to.key", ASCENDING), ("at", DESCENDING)], partialFilterExpression={"automatic": True}),
     )
 }
 
@@ -64,6 +65,10 @@ class Messages:
         if found is None:
             raise NotFound("this message does not exist")
         return cast("MessageDoc", found)
+
+    async def find(self, message_id: str) -> MessageDoc | None:
+        found = await self._messages.find_one({"_id": message_id})
+        return cast("MessageDoc", found) if found else None
 
     async def get_many(self, ids: Sequence[str]) -> list[MessageDoc]:
         """Oldest first."""

@@ -27,6 +27,7 @@ from omnihub.store.database import Database, now
 log = structlog.get_logger("omnihub.store")
 
 SCHEMA_VERSION = 1
+_NAMESPACE_EXISTS = 48
 Migration = Callable[[Database], Awaitable[None]]
 # From version n to n + 1. A migration may be cut off anywhere and must be harmless when it runs again.
 MIGRATIONS: Mapping[int, Migration] = {}
@@ -80,11 +81,12 @@ async def _remember(db: Database, version: int) -> None:
 
 async def _ensure_indexes(db: Database, name: str, models: Sequence[IndexModel]) -> None:
     # A transaction cannot create a collection under contention, so all of them exist beforehand.
-    try:
-        await db.db.create_collection(name)
-    except OperationFailure as error:
-        if error.code != 48:  # NamespaceExists
-            raise
+    if name not in await db.db.list_collection_names(filter={"name": name}):
+        try:
+            await db.db.create_collection(name, check_exists=False)
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:  # another process made it just now
+                raise
     if models:
         await db[name].create_indexes(list(models))
 
