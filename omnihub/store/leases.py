@@ -1,8 +1,9 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
-from pymongo import IndexModel
+from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from omnihub.model.ids import new_id
@@ -24,17 +25,33 @@ class Leases:
 
     async def take(self, name: str, holder: str, seconds: float) -> bool:
         """Takes or renews. False while somebody else holds it."""
-        free = {"$or": [{"$eq": ["$holder", holder]}, {"$lt": ["$until", "$$NOW"]}]}
+        # A missing `until` sorts below every time: a lease that nobody has had yet is free.
+        free = {
+            "$or": [
+                {"$eq": ["$holder", holder]},
+                {"$lt": [{"$ifNull": ["$until", datetime.min.replace(tzinfo=UTC)]}, "$$NOW"]},
+            ]
+        }
         until = {"$add": ["$$NOW", int(seconds * 1000)]}
         try:
-            await self._leases.update_one(
-                {"_id": name, "$expr": free},
-                [{"$set": {"holder": holder, "until": until}}],
+            found = await self._leases.find_one_and_update(
+                {"_id": name},
+                [
+                    {"$set": {"free": free}},
+                    {
+                        "$set": {
+                            "holder": {"$cond": ["$free", holder, "$holder"]},
+                            "until": {"$cond": ["$free", until, "$until"]},
+                        }
+                    },
+                    {"$unset": "free"},
+                ],
                 upsert=True,
+                return_document=ReturnDocument.AFTER,
             )
-        except DuplicateKeyError:
+        except DuplicateKeyError:  # somebody else made it at this very moment
             return False
-        return True
+        return bool(found["holder"] == holder)
 
     async def release(self, name: str, holder: str) -> None:
         await self._leases.delete_one({"_id": name, "holder": holder})

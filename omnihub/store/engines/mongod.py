@@ -89,6 +89,8 @@ class Mongod(Program):
             "--quiet",
             *("--slowms", "500"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # A process killed in a transaction holds what it wrote until then; ours take well under a second.
+            *("--setParameter", "transactionLifetimeLimitSeconds=10"),
             # There is no other member that clients could turn to meanwhile.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]
