@@ -1,17 +1,18 @@
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 from pydantic import SecretStr
 
 from omnihub.connectors.contract import Toolbox
 from omnihub.connectors.registry import Connectors
 from omnihub.model.ids import new_id
-from omnihub.settings import MongoDB, RedisSettings, Security, Server, Settings, Storage
+from omnihub.settings import Intake, MongoDB, RedisSettings, Security, Server, Settings, Storage
 from omnihub.store.database import now
 from omnihub.store.engines import Endpoints, Engines
 from omnihub.store.store import Store
@@ -36,6 +37,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 def settings(tmp_path: Path, endpoints: Endpoints) -> Settings:
     return Settings(
         server=Server(port=0),
+        intake=Intake(sweep_seconds=1),
         storage=Storage(var=tmp_path / "var"),
         mongodb=MongoDB(uri=SecretStr(endpoints.mongodb_uri), database=f"t{new_id()}"),
         redis=RedisSettings(url=SecretStr(endpoints.redis_url), prefix=f"t{new_id()}:"),
@@ -82,3 +84,8 @@ def eventually() -> Eventually:
         return seen
 
     return wait
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the event loop that the hub runs on."""
+    return {"uvloop": uvloop.new_event_loop}

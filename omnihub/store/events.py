@@ -15,7 +15,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 }
 
 SYSTEM = ActorDoc(kind="system", id="", name="omnihub")
-_HISTORY_LOST = {136, 222, 280, 286, 40576}  # capped position lost, change stream history lost, token unknown
+# Capped position lost, invalid resume token, change stream history lost, token unknown.
+_HISTORY_LOST = {136, 222, 260, 280, 286, 40576}
 _IDLE_MS = 1_000
 
 

@@ -1,0 +1,76 @@
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import unescape
+
+import nh3
+
+from omnihub.connectors.contract import Manifest
+from omnihub.model.documents import AttachmentRef
+from omnihub.model.errors import Invalid
+
+_TAGS = {
+    "a", "b", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "h4", "hr", "i", "img", "li", "ol",
+    "p", "pre", "s", "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "*": {"dir", "lang", "style"},
+    "a": {"href", "title"},
+    "img": {"src", "alt", "width", "height"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan"},
+}
+_CLEANER = nh3.Cleaner(
+    tags=_TAGS,
+    clean_content_tags={"script", "style", "title", "template", "svg", "math"},
+    attributes=_ATTRIBUTES,
+    url_schemes={"http", "https", "mailto", "tel", "cid"},
+    link_rel="noopener noreferrer",
+    filter_style_properties={"color", "background-color", "font-weight", "font-style", "text-align"},
+)
+_TAGLESS = nh3.Cleaner(tags=set(), attributes={}, link_rel=None)
+_LINE_END = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-4]|blockquote|pre)>", re.IGNORECASE)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Content:
+    text: str
+    html: str
+
+
+def safe_html(html: str) -> str:
+    return _CLEANER.clean(html).strip()
+
+
+def text_of(html: str) -> str:
+    """Plain text of an agent's formatted answer, its lines kept."""
+    spaced = re.sub(r"\s*\n\s*", " ", html)
+    bare = unescape(_TAGLESS.clean(_LINE_END.sub("\n", spaced))).replace("\xa0", " ")
+    lines = (line.strip() for line in bare.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def preview(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def fitting(text: str, html: str, files: Sequence[AttachmentRef], manifest: Manifest) -> Content:
+    """What of it the channel carries. Raises Invalid naming the field that does not fit."""
+    clean = safe_html(html)
+    text = text.strip() or text_of(clean)
+    if not text and not files:
+        raise Invalid("an answer needs a text or a file", {"text": "is empty"})
+    if manifest.text_limit and len(text) > manifest.text_limit:
+        limit = f"is longer than the {manifest.text_limit} characters that this channel takes"
+        raise Invalid(f"the text {limit}", {"text": limit})
+    _check_files(files, manifest)
+    return Content(text=text, html=clean if manifest.capabilities.html else "")
+
+
+def _check_files(files: Sequence[AttachmentRef], manifest: Manifest) -> None:
+    if files and not manifest.capabilities.attachments:
+        raise Invalid("this channel carries no files", {"attachment_ids": "this channel carries no files"})
+    size, limit = sum(file["size"] for file in files), manifest.attachment_limit_bytes
+    if limit and size > limit:
+        words = f"are {size} bytes together, the channel takes {limit}"
+        raise Invalid(f"the files {words}", {"attachment_ids": words})

@@ -1,0 +1,63 @@
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+from omnihub.connectors.contract import Connector
+from omnihub.model.account import Account
+from omnihub.model.documents import ActorDoc, Status
+from omnihub.model.inbound import Handle
+
+
+class LiveConnectors(Protocol):
+    """What this room needs of `connectors.registry.Connectors`."""
+
+    async def of(self, account: Account) -> Connector: ...
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ReplyRequest:
+    """`seen_inbound_id`: the customer's last message on the agent's screen, None where there was none.
+    `seen_message_id`: the last message of any direction on the screen; without it a colleague's answer to
+    the same message counts as not seen. `force` sends whatever came in between.
+    `cc` and `bcc`: handles, their keys, or bare addresses of the channel's kind."""
+
+    ticket_id: str
+    actor: ActorDoc
+    text: str
+    seen_inbound_id: str | None
+    html: str = ""
+    conversation_id: str = ""
+    answering_id: str = ""
+    seen_message_id: str = ""
+    attachment_ids: tuple[str, ...] = ()
+    cc: tuple[Handle | str, ...] = ()
+    bcc: tuple[Handle | str, ...] = ()
+    status: Status | None = None
+    force: bool = False
+
+
+class Addressee(TypedDict):
+    key: str
+    name: str
+
+
+class WindowState(TypedDict):
+    """`until`: ISO 8601; None while the customer has not written. `left`: messages that may still go."""
+
+    until: str | None
+    left: int
+
+
+class ReplyOption(TypedDict):
+    """One way to answer. `account_id` and `channel` are those that carry the answer, which for a channel
+    that cannot send are not the conversation's own."""
+
+    conversation_id: str
+    account_id: str
+    account_name: str
+    channel: str
+    can_reply: bool
+    reason: str
+    to: list[Addressee]
+    capabilities: dict[str, Any]
+    undo_seconds: int
+    window: WindowState | None

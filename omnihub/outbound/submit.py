@@ -1,0 +1,320 @@
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+from pymongo.errors import DuplicateKeyError
+
+from omnihub.model.documents import (
+    ActorDoc,
+    AttachmentRef,
+    ConversationDoc,
+    EventDoc,
+    MessageDoc,
+    ParticipantDoc,
+    SenderDoc,
+    TicketDoc,
+)
+from omnihub.model.errors import Conflict, Invalid, OmnihubError, Refused
+from omnihub.model.inbound import Handle
+from omnihub.outbound import addressees, drafting, guard, ticket_changes, window
+from omnihub.outbound.composing import Composer
+from omnihub.outbound.content import Content, fitting
+from omnihub.outbound.deliveries import Deliveries
+from omnihub.outbound.drafting import Draft
+from omnihub.outbound.request import Addressee, LiveConnectors, ReplyOption, ReplyRequest, WindowState
+from omnihub.outbound.retracting import Retracting
+from omnihub.outbound.routing import Route, Routing, with_thread_key
+from omnihub.settings import Settings
+from omnihub.store.database import Session, now
+from omnihub.store.events import SYSTEM, event
+from omnihub.store.outbox import OUTBOUND
+from omnihub.store.store import Store
+
+log = structlog.get_logger("omnihub.outbound")
+
+_HUB = SenderDoc(key="", name="omnihub", user_id=None)
+_HOUR = 3600
+_REPEATABLE = ("failed", "uncertain", "cancelled")
+T = TypeVar("T")
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class _Passage:
+    """One transaction's view: a ticket, the way out of it, and who goes that way."""
+
+    ticket: TicketDoc
+    route: Route
+    actor: ActorDoc
+
+
+class Submit:
+    """The door through which everything leaves: what passes here is queued durably, or refused in words."""
+
+    def __init__(self, store: Store, connectors: LiveConnectors, settings: Settings) -> None:
+        self._store = store
+        self._connectors = connectors
+        self._settings = settings
+        self._routing = Routing(store, connectors)
+        self._composer = Composer(store)
+        self._deliveries = Deliveries(store)
+
+    async def reply(self, request: ReplyRequest) -> MessageDoc:
+        """Raises NotFound, Invalid, Refused (WindowClosed), Conflict (a merged ticket) or StaleView."""
+        files = [ref for ref, _ in await self._store.attachments.find_many(request.attachment_ids)]
+
+        async def work(session: Session) -> MessageDoc:
+            ticket = _unmerged(await self._store.tickets.get(request.ticket_id, session))
+            await guard.check(self._store, ticket, request, session)
+            route = await self._routing.find(ticket, request.conversation_id, request.answering_id, session)
+            if rule := route.manifest.reply_window:
+                window.window_of(rule, route.thread).check(now())
+            passage = _Passage(ticket=ticket, route=route, actor=request.actor)
+            message = await self._queue(passage, _draft(request, route, files), session)
+            changes, events = ticket_changes.after_reply(ticket, message, request.actor, request.status)
+            await self._store.tickets.change(ticket["_id"], changes, session)
+            await self._store.events.add(events, session)
+            return message
+
+        return await self._rung(work)
+
+    async def automatic(
+        self,
+        *,
+        ticket_id: str,
+        account_id: str,
+        to_key: str,
+        subject: str,
+        text: str,
+        contact_id: str,
+        message_id: str = "",
+    ) -> MessageDoc | None:
+        """None where nothing may be sent: to ourselves, too often within an hour, or by no way at all.
+        With a message id the same call may come again: it queues nothing twice."""
+        if message_id and (known := await self._store.messages.find(message_id)):
+            return known
+        if not await self._may_answer_by_itself(to_key):
+            return None
+        handle = Handle(key=to_key)
+        content = Content(text=text.strip(), html="")
+
+        async def work(session: Session) -> MessageDoc:
+            ticket = _unmerged(await self._store.tickets.get(ticket_id, session))
+            route = await self._routing.to_handle(ticket, account_id, handle, contact_id, session)
+            draft = Draft(
+                content=content,
+                sender=_HUB,
+                subject=subject,
+                rule="automatic",
+                automatic=True,
+                message_id=message_id,
+            )
+            passage = _Passage(ticket=ticket, route=route, actor=SYSTEM)
+            message = await self._queue(passage, draft, session)
+            await self._store.tickets.change(ticket_id, ticket_changes.after_automatic(ticket, message), session)
+            return message
+
+        try:
+            return await self._rung(work)
+        except (Refused, Conflict) as error:
+            log.warning("automatic.not_sent", ticket_id=ticket_id, account_id=account_id, error=str(error))
+            return None
+
+    async def cancel(self, message_id: str, actor: ActorDoc) -> MessageDoc:
+        """Takes back what has not gone out. Raises NotFound or Conflict."""
+        await self._outbound(message_id)
+        retracting = Retracting(self._store, self._deliveries)
+        found = await self._store.transaction(lambda session: retracting.cancel(message_id, actor, session))
+        return await self._changed(found, "it is no longer waiting: it cannot be taken back")
+
+    async def resend(self, message_id: str, actor: ActorDoc) -> MessageDoc:
+        """Raises NotFound or Conflict."""
+        await self._outbound(message_id)
+        at = now()
+        again = {
+            "delivery.state": "queued",
+            "delivery.due": at,
+            "delivery.attempts": 0,
+            "delivery.words": "",
+            "delivery.refused": {},
+            "delivery.lease_until": None,
+            "extra.queued_at": at,
+        }
+        found = await self._deliveries.change(message_id, _REPEATABLE, again, actor=actor)
+        return await self._changed(found, "only what failed, is uncertain or was taken back can be sent again")
+
+    async def settle(self, message_id: str, actor: ActorDoc, sent: bool) -> MessageDoc:
+        """The agent found out what became of an uncertain message. Raises NotFound or Conflict."""
+        await self._outbound(message_id)
+        at = now()
+        known = (
+            {"delivery.state": "sent", "delivery.sent_at": at, "sent_at": at}
+            if sent
+            else {"delivery.state": "failed"}
+        )
+        found = await self._deliveries.change(message_id, ("uncertain",), known, actor=actor)
+        return await self._changed(found, "this message is not uncertain")
+
+    async def reply_options(self, ticket: TicketDoc) -> list[ReplyOption]:
+        """What the composer offers, best first: the conversation that the customer used last."""
+        conversations = await self._store.conversations.of_ticket(ticket["_id"])
+        if ticket["last_inbound_id"]:
+            last = await self._store.messages.get(ticket["last_inbound_id"])
+            conversations.sort(key=lambda one: (one["_id"] == last["conversation_id"], one["_id"]), reverse=True)
+        else:
+            conversations.reverse()
+        return [await self._option(ticket, conversation) for conversation in conversations]
+
+    async def _queue(self, passage: _Passage, draft: Draft, session: Session) -> MessageDoc:
+        """The message and its conversation; the ticket's own change is the caller's."""
+        message = drafting.message(passage.ticket, passage.route, draft)
+        conversation = passage.route.conversation
+        shown = self._composer.outgoing(
+            message, conversation, passage.ticket["number"], None if draft.automatic else passage.route.answered
+        )
+        prepared = passage.route.connector.prepare(shown)
+        message |= {"external_id": prepared.external_id, "wire": dict(prepared.wire)}
+        route = with_thread_key(passage.route, prepared.external_id)
+        await self._keep_conversation(route, message, session)
+        await self._store.messages.insert([message], session)
+        await self._store.events.add([_queued(message, passage.actor)], session)
+        return message
+
+    async def _keep_conversation(self, route: Route, message: MessageDoc, session: Session) -> None:
+        """Whoever got the message takes part, so that their answer joins."""
+        conversation = route.conversation
+        present = {person["key"] for person in conversation["participants"]}
+        joined = [p for p in (*message["to"], *message["cc"]) if p["key"] not in present]
+        people = [*conversation["participants"], *joined]
+        if route.is_new:
+            new: ConversationDoc = {**conversation, "participants": people}
+            await self._store.conversations.save([new], {}, session)
+        elif joined:
+            await self._store.conversations.save((), {conversation["_id"]: {"participants": people}}, session)
+
+    async def _rung(self, work: Callable[[Session], Awaitable[MessageDoc]]) -> MessageDoc:
+        try:
+            message = await self._store.transaction(work)
+        except DuplicateKeyError as error:
+            raise Conflict("the same exchange is going on in another ticket: answer there") from error
+        await self._ring(message)
+        return message
+
+    async def _ring(self, message: MessageDoc) -> None:
+        await self._store.bell.ring(OUTBOUND, [message["conversation_id"]])
+
+    async def _outbound(self, message_id: str) -> None:
+        if (await self._store.messages.get(message_id))["delivery"] is None:
+            raise Conflict("this message was not sent from here")
+
+    async def _changed(self, found: MessageDoc | None, otherwise: str) -> MessageDoc:
+        if found is None:
+            raise Conflict(otherwise)
+        await self._ring(found)
+        return found
+
+    async def _may_answer_by_itself(self, key: str) -> bool:
+        """The database's count stands for the last hour; the shared counter stops those who ask at once."""
+        if await self._is_own(key):
+            return False
+        cap = self._settings.tickets.auto_replies_per_hour
+        if await self._store.messages.count_automatic(key, now() - timedelta(seconds=_HOUR)) >= cap:
+            return False
+        return not await self._store.limits.hit(f"automatic:{key}", cap, _HOUR)
+
+    async def _is_own(self, key: str) -> bool:
+        """Ours, through whichever account: two mailboxes of ours must never answer each other."""
+        for account in await self._store.accounts.all():
+            try:
+                own = (await self._connectors.of(account)).own_handles()
+            except OmnihubError as error:
+                log.warning("account.unusable", account_id=account.id, error=str(error))
+                continue
+            if key in own:
+                return True
+        return False
+
+    async def _option(self, ticket: TicketDoc, conversation: ConversationDoc) -> ReplyOption:
+        try:
+            route = await self._routing.of(ticket, conversation)
+        except Refused as error:
+            return await self._no_option(conversation, str(error))
+        option = _option(route)
+        if rule := route.manifest.reply_window:
+            allowed = window.window_of(rule, route.thread)
+            until = allowed.until.isoformat() if allowed.until else None
+            option["window"] = WindowState(until=until, left=allowed.left)
+            try:
+                allowed.check(now())
+            except Refused as error:
+                option |= {"can_reply": False, "reason": str(error)}
+        return option
+
+    async def _no_option(self, conversation: ConversationDoc, reason: str) -> ReplyOption:
+        names = {account.id: account.name for account in await self._store.accounts.all()}
+        return ReplyOption(
+            conversation_id=conversation["_id"],
+            account_id=conversation["account_id"],
+            account_name=names.get(conversation["account_id"], ""),
+            channel=conversation["channel"],
+            can_reply=False,
+            reason=reason,
+            to=[],
+            capabilities={},
+            undo_seconds=0,
+            window=None,
+        )
+
+
+def _option(route: Route) -> ReplyOption:
+    enabled = route.account.enabled
+    return ReplyOption(
+        conversation_id=route.source["_id"],
+        account_id=route.account.id,
+        account_name=route.account.name,
+        channel=route.account.channel,
+        can_reply=True,
+        reason="" if enabled else "the account is disabled: an answer waits until it is enabled",
+        to=[Addressee(key=one.key, name=one.name) for one in route.to],
+        capabilities=route.manifest.capabilities.model_dump(),
+        undo_seconds=drafting.undo_seconds(route),
+        window=None,
+    )
+
+
+def _draft(request: ReplyRequest, route: Route, files: Sequence[AttachmentRef]) -> Draft:
+    main = [one.key for one in route.to]
+    cc = _copies(request.cc, route, main, "cc")
+    return Draft(
+        content=fitting(request.text, request.html, files, route.manifest),
+        sender=drafting.sender_of(request.actor),
+        subject=route.conversation["subject"],
+        rule="reply",
+        files=files,
+        cc=cc,
+        bcc=_copies(request.bcc, route, [*main, *(p["key"] for p in cc)], "bcc"),
+        undo_seconds=drafting.undo_seconds(route),
+    )
+
+
+def _copies(wanted: Sequence[Handle | str], route: Route, but: Sequence[str], field: str) -> list[ParticipantDoc]:
+    if wanted and not route.manifest.capabilities.cc:
+        words = "this channel carries no copies"
+        raise Invalid(words, {field: words})
+    handles = addressees.copies(wanted, route.to[0].channel, but, field)
+    return addressees.participants(handles, field)
+
+
+def _unmerged(ticket: TicketDoc) -> TicketDoc:
+    if ticket["merged_into"]:
+        raise Conflict("this ticket was merged into another one", merged_into=ticket["merged_into"])
+    return ticket
+
+
+def _queued(message: MessageDoc, actor: ActorDoc) -> EventDoc:
+    delivery = message["delivery"]
+    assert delivery is not None
+    data: dict[str, Any] = {"state": "queued", "channel": message["channel"], "due": delivery["due"].isoformat()}
+    data |= {"automatic": True} if message["automatic"] else {}
+    return event("message.queued", message["ticket_id"], actor=actor, message_id=message["_id"], data=data)

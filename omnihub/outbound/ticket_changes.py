@@ -1,0 +1,62 @@
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from omnihub.model.documents import ActorDoc, EventDoc, LastMessage, MessageDoc, Status, TicketDoc
+from omnihub.outbound.content import preview
+from omnihub.store.events import event
+
+_DONE = ("resolved", "closed")
+
+
+def after_reply(
+    ticket: TicketDoc, message: MessageDoc, actor: ActorDoc, wanted: Status | None
+) -> tuple[dict[str, Any], list[EventDoc]]:
+    """What a reply makes of its ticket, and the trail of it."""
+    changes = _summary(ticket, message)
+    events: list[EventDoc] = []
+    status = wanted or ("open" if ticket["status"] == "new" else ticket["status"])
+    if status != ticket["status"]:
+        changes |= {"status": status, "resolved_at": _resolved_at(ticket, message, status)}
+        events.append(
+            event("ticket.status", ticket["_id"], actor=actor, data={"from": ticket["status"], "to": status})
+        )
+    if ticket["assignee_id"] is None and actor["kind"] == "user":
+        changes["assignee_id"] = actor["id"]
+        events.append(event("ticket.claimed", ticket["_id"], actor=actor, data={"assignee_id": actor["id"]}))
+    return changes, events
+
+
+def after_automatic(ticket: TicketDoc, message: MessageDoc) -> dict[str, Any]:
+    """What no person wrote answers nobody: the customer goes on waiting, and lists go on showing their words."""
+    return {"message_count": ticket["message_count"] + 1, **_reach(ticket, message)}
+
+
+def _summary(ticket: TicketDoc, message: MessageDoc) -> dict[str, Any]:
+    return {
+        "last_message": LastMessage(
+            id=message["_id"],
+            direction="outbound",
+            channel=message["channel"],
+            preview=preview(message["text"]) or ", ".join(file["filename"] for file in message["attachments"]),
+            author=message["sender"]["name"],
+            at=message["at"],
+        ),
+        "last_message_at": max(ticket["last_message_at"], message["at"]),
+        "message_count": ticket["message_count"] + 1,
+        "waiting_since": None,
+        **_reach(ticket, message),
+    }
+
+
+def _resolved_at(ticket: TicketDoc, message: MessageDoc, status: Status) -> datetime | None:
+    return (ticket["resolved_at"] or message["at"]) if status in _DONE else None
+
+
+def _reach(ticket: TicketDoc, message: MessageDoc) -> Mapping[str, Any]:
+    changes: dict[str, Any] = {}
+    if message["channel"] not in ticket["channels"]:
+        changes["channels"] = [*ticket["channels"], message["channel"]]
+    if message["account_id"] not in ticket["account_ids"]:
+        changes["account_ids"] = [*ticket["account_ids"], message["account_id"]]
+    return changes
