@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import aiosmtplib
 
+from omnihub.model.errors import OmnihubError
+
 MAX_AGE = 300.0
 MAX_MAILS = 50  # many servers close a connection after a hundred mails or fewer
 FRESH = 5.0  # seconds of rest after which a connection must prove that it lives
@@ -53,12 +55,15 @@ class SmtpPool:
         """`fresh`: no connection that was used before."""
         async with self._room:
             line = await self._take(fresh=fresh)
-            done = False
+            orderly = False
             try:
                 yield line
-                done = True
+                orderly = True
+            except OmnihubError:
+                orderly = True  # the server said no; the connection is as good as before
+                raise
             finally:
-                self._put_back(line, keep=done and not line.spoilt)
+                self._put_back(line, keep=orderly and not line.spoilt)
 
     async def close(self) -> None:
         self._closed = True

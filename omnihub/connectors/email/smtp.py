@@ -3,6 +3,7 @@ import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import aiosmtplib
 
@@ -160,8 +161,8 @@ async def _body(line: Line, raw: bytes) -> aiosmtplib.SMTPResponse:
     if client.transport is None or client.protocol is None or client.transport.is_closing():
         line.spoilt = True
         raise _Lost("the connection was lost")
-    assert isinstance(client.transport, asyncio.WriteTransport)
-    client.transport.write(_LEADING_DOT.sub(b"..", raw) + b".\r\n")
+    # By its word, not by isinstance: the transports of other event loops have no common base.
+    cast("asyncio.WriteTransport", client.transport).write(_LEADING_DOT.sub(b"..", raw) + b".\r\n")
     try:
         return await client.protocol.read_response(timeout=BODY_TIMEOUT)
     except (aiosmtplib.SMTPException, OSError) as error:

@@ -1,0 +1,55 @@
+# Two commands: `make up` runs the hub with demo channels, `make test` runs every test.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STATIC := omnihub/unified_view/static/index.html
+WEB    := $(shell git ls-files web 2>/dev/null | grep -v node_modules)
+
+.PHONY: up test setup web check test-python test-web test-long bench clean help
+
+help:
+	@echo "make up      install what is needed and run the hub with demo channels"
+	@echo "make test    install what is needed and run all checks and tests"
+	@echo "make web     build the web app"
+	@echo "make check   formatting, lint, types and import contracts only"
+	@echo "make clean   remove what was built and installed; var/ stays"
+
+up: setup $(STATIC)
+	@$(BIN)/omnihub up --demo
+
+test: setup $(STATIC) browser check test-web test-python
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "omnihub needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+web: setup $(STATIC)
+
+$(STATIC): $(WEB) $(VENV)/.installed
+	@./tools/with-node npm --prefix web ci --no-audit --no-fund --loglevel=error
+	@./tools/with-node npm --prefix web run build --silent
+
+.PHONY: browser
+browser:
+	@./tools/install-peers
+
+check: setup
+	$(BIN)/ruff format --check omnihub tests bench
+	$(BIN)/ruff check omnihub tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+test-web: $(STATIC)
+	@./tools/with-node npm --prefix web test --silent
+
+test-python: setup $(STATIC)
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+clean:
+	rm -rf $(VENV) omnihub/unified_view/static web/node_modules .mypy_cache .ruff_cache .pytest_cache
