@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def add(
     channel: Annotated[str, typer.Argument(help="email, webform …")],
-    name: Annotated[str, typer.Option(help="As agents see it.")],
+    name: Annotated[str, typer.Option(help="As agents see it; its address when left out.")] = "",
     values: Annotated[list[str] | None, typer.Option("--set", help="A setting, as key=value.")] = None,
     file: Annotated[Path | None, typer.Option(help="A TOML file with the channel's settings.")] = None,
     settings: SettingsOption = None,
@@ -28,14 +28,14 @@ def add(
         async with hub_of(settings) as hub:
             account = await hub.store.accounts.add(
                 channel=channel,
-                name=name,
+                name=name or str(given.get("address") or given.get("title") or channel),
                 settings=registry.plain(checked),
                 secret_names=registry.secret_names(channel),
             )
         return account.id, f"{hub.settings.public_url}/in/{channel}/{account.key}"
 
     account_id, door = run(work())
-    out.print(f"Account {name} ({account_id}) is connected and enabled.\nIts HTTP door: {door}")
+    out.print(f"Account {account_id} is connected and enabled.\nIts HTTP door: {door}")
 
 
 def _given(file: Path | None, values: list[str]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from omnihub.settings import Settings, SettingsError, load
 if TYPE_CHECKING:
     from omnihub.app import Hub
 
-out = Console(highlight=False)
+# Piped output is for programs and logs: wide enough that no id or address is ever folded.
+_PIPED_WIDTH = 240
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
 T = TypeVar("T")
 
@@ -45,6 +47,8 @@ def configure_logging(settings: Settings, *, quiet: bool = False) -> None:
         if settings.logging.format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    # aiosmtpd announces a future change of its own interface at every demo login.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
