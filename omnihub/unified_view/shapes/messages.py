@@ -1,0 +1,125 @@
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from omnihub.model.documents import Direction, Status
+from omnihub.model.inbound import MessageKind
+from omnihub.model.outgoing import DeliveryState
+from omnihub.unified_view.shapes.common import Given, Id, LongText, Shown
+
+
+class Participant(Shown):
+    """`confirmed` is false for someone who joined by proof of receipt, until an agent confirms."""
+
+    key: str
+    name: str
+    role: str
+    confirmed: bool
+
+
+class Sender(Shown):
+    key: str
+    name: str
+    user_id: str | None
+
+
+class Attachment(Shown):
+    id: str
+    filename: str
+    content_type: str
+    size: int
+    inline: bool
+    content_id: str
+    label: str
+
+
+class Placement(Shown):
+    """The rule that decided which conversation and ticket this message joined, and the reason in words."""
+
+    rule: str
+    reason: str
+    data: dict[str, Any]
+
+
+class Delivery(Shown):
+    """`due`: not sent before, so that it can still be taken back. `words`: the provider's own."""
+
+    state: DeliveryState
+    due: datetime
+    attempts: int
+    words: str
+    refused: dict[str, str]
+    sent_at: datetime | None
+    updated_at: datetime
+
+
+class Message(Shown):
+    id: str
+    account_id: str
+    external_id: str
+    aliases: list[str]
+    fingerprint: str
+    refs: list[str]
+    bulk: bool
+    direction: Direction
+    kind: MessageKind
+    channel: str
+    conversation_id: str
+    ticket_id: str
+    contact_id: str
+    sender: Sender
+    to: list[Participant]
+    cc: list[Participant]
+    bcc: list[Participant]
+    subject: str
+    text: str
+    html: str
+    visible_text: str
+    quoted_text: str
+    visible_html: str
+    attachments: list[Attachment]
+    automatic: bool
+    silent: bool
+    silent_reason: str
+    spam: list[str]
+    problems: list[str]
+    placement: Placement
+    answering_id: str | None
+    delivery: Delivery | None
+    raw_event_id: str | None
+    extra: dict[str, Any]
+    sent_at: datetime | None
+    at: datetime
+
+
+class NewReply(Given):
+    """`seen_inbound_id`: the ticket's `last_inbound_id` that was on screen. `force`: send although newer
+    messages came in. `status`: what the ticket becomes once this is queued."""
+
+    conversation_id: str = Field("", max_length=64)
+    answering_id: str = Field("", max_length=64)
+    seen_inbound_id: Id | None
+    text: LongText
+    html: LongText = ""
+    attachment_ids: list[Id] = Field([], max_length=100)
+    cc: list[str] = Field([], max_length=100)
+    bcc: list[str] = Field([], max_length=100)
+    status: Status | None = None
+    force: bool = False
+
+
+class NewNote(Given):
+    text: LongText = Field(min_length=1)
+    attachment_ids: list[Id] = Field([], max_length=100)
+
+
+class Settlement(Given):
+    """What became of a message whose outcome nobody knew. true: it arrived."""
+
+    sent: bool
+
+
+class AttachmentQuery(Given):
+    name: str = Field("", max_length=500, description="for the reader of the address; the stored name is used")
+    inline: bool = Field(False, description="images, sound and video only")

@@ -1,0 +1,417 @@
+/** Shapes of /api/v1. Times are ISO 8601 UTC strings. */
+
+export type Status = 'new' | 'open' | 'pending' | 'resolved' | 'closed'
+export type Priority = 'low' | 'normal' | 'high' | 'urgent'
+export type Role = 'admin' | 'supervisor' | 'agent' | 'readonly'
+export type Direction = 'inbound' | 'outbound' | 'note'
+export type MessageKind = 'message' | 'auto_reply' | 'bounce' | 'list' | 'unsupported'
+export type DeliveryState =
+  | 'queued'
+  | 'sending'
+  | 'sent'
+  | 'delivered'
+  | 'read'
+  | 'failed'
+  | 'uncertain'
+  | 'cancelled'
+export type CrossChannel = 'separate' | 'suggest' | 'join'
+
+export const STATUSES: readonly Status[] = ['new', 'open', 'pending', 'resolved', 'closed']
+export const ACTIVE_STATUSES: readonly Status[] = ['new', 'open', 'pending']
+export const PRIORITIES: readonly Priority[] = ['low', 'normal', 'high', 'urgent']
+export const ROLES: readonly Role[] = ['admin', 'supervisor', 'agent', 'readonly']
+
+export interface Page<T> {
+  items: T[]
+  next: string | null
+}
+
+export interface User {
+  id: string
+  email: string
+  name: string
+  role: Role
+  locale: string
+  active: boolean
+}
+
+export interface Team {
+  id: string
+  name: string
+  member_ids: string[]
+}
+
+export interface Token {
+  id: string
+  name: string
+  scopes: string[]
+  token?: string
+  created_at?: string
+  last_used_at?: string | null
+}
+
+export interface Session {
+  user: User
+  csrf: string
+}
+
+export interface LastMessage {
+  id: string
+  direction: Direction
+  channel: string
+  preview: string
+  author: string
+  at: string
+}
+
+export interface TicketLink {
+  ticket_id: string
+  number: number
+  kind: string
+  reason: string
+}
+
+export interface Ticket {
+  id: string
+  number: number
+  subject: string
+  status: Status
+  priority: Priority
+  assignee_id: string | null
+  team_id: string | null
+  tags: string[]
+  spam: boolean
+  contact_id: string
+  contact_name: string
+  channels: string[]
+  account_ids: string[]
+  last_message: LastMessage | null
+  last_message_at: string
+  last_inbound_id: string | null
+  waiting_since: string | null
+  message_count: number
+  undelivered: number
+  snoozed_until: string | null
+  resolved_at: string | null
+  merged_into: string | null
+  links: TicketLink[]
+  suggested_ticket_id: string | null
+  version: number
+  created_at: string
+  updated_at: string
+}
+
+export interface Identity {
+  key: string
+  channel: string
+  name: string
+  claims: string[]
+  evidence: string
+}
+
+export interface OtherTicket {
+  id: string
+  number: number
+  subject: string
+  status: Status
+  last_message_at: string
+}
+
+export interface Contact {
+  id: string
+  name: string
+  identities: Identity[]
+  merged_into: string | null
+  other_tickets?: OtherTicket[]
+}
+
+export interface Participant {
+  key: string
+  name: string
+  role: string
+  confirmed: boolean
+}
+
+/** What a channel can carry outwards; a list of names or a table of switches. */
+export type Capabilities = string[] | Record<string, unknown>
+
+export interface Conversation {
+  id: string
+  account_id: string
+  account_name: string
+  channel: string
+  thread_key: string
+  contact_id: string
+  ticket_id: string
+  open: boolean
+  pinned: boolean
+  bulk: boolean
+  subject: string
+  participants: Participant[]
+  last_inbound_id: string | null
+  can_reply: boolean
+  /** Why not, in words, where `can_reply` is false. */
+  reply_reason?: string
+  /** The account that carries the answer, where it is not the conversation's own. */
+  reply_account_id?: string
+  reply_to: { key: string; name: string }[]
+  capabilities: Capabilities
+  created_at: string
+}
+
+export interface Actor {
+  kind: 'user' | 'contact' | 'system'
+  id: string
+  name: string
+}
+
+export interface Operation {
+  id: string
+  kind: 'ticket_merge' | 'ticket_split' | 'conversation_move' | 'conversation_join' | 'contact_merge'
+  ticket_ids: string[]
+  contact_ids: string[]
+  actor: Actor
+  reason: string
+  undone_at: string | null
+  at: string
+}
+
+export interface TicketDetail {
+  ticket: Ticket
+  contact: Contact
+  conversations: Conversation[]
+  links: TicketLink[]
+  operations: Operation[]
+}
+
+export interface Attachment {
+  id: string
+  filename: string
+  content_type: string
+  size: number
+  inline: boolean
+  content_id: string
+  label: string
+}
+
+export interface Delivery {
+  state: DeliveryState
+  due: string
+  attempts: number
+  words: string
+  refused: Record<string, string>
+  sent_at: string | null
+  updated_at: string
+}
+
+export interface Message {
+  id: string
+  account_id: string
+  direction: Direction
+  kind: MessageKind
+  channel: string
+  conversation_id: string
+  ticket_id: string
+  contact_id: string
+  sender: { key: string; name: string; user_id: string | null }
+  to: Participant[]
+  cc: Participant[]
+  bcc: Participant[]
+  subject: string
+  text: string
+  html: string
+  visible_text: string
+  quoted_text: string
+  visible_html: string
+  attachments: Attachment[]
+  automatic: boolean
+  silent: boolean
+  silent_reason: string
+  spam: string[]
+  problems: string[]
+  placement: { rule: string; reason: string; data: Record<string, unknown> } | null
+  answering_id: string | null
+  delivery: Delivery | null
+  raw_event_id: string | null
+  sent_at: string | null
+  at: string
+}
+
+export interface OutboxMessage extends Message {
+  ticket_number: number
+  ticket_subject: string
+  account_name: string
+}
+
+export interface HubEvent {
+  id: string
+  type: string
+  ticket_id: string
+  message_id: string | null
+  actor: Actor
+  data: Record<string, unknown>
+  at: string
+}
+
+export type TimelineItem = { kind: 'message'; message: Message } | { kind: 'event'; event: HubEvent }
+
+export interface TicketQuery {
+  view: 'mine' | 'unassigned' | 'all'
+  status: string
+  channel?: string
+  account_id?: string
+  assignee_id?: string
+  team_id?: string
+  tag?: string
+  contact_id?: string
+  spam?: 0 | 1
+  sort?: 'last_message_at' | 'waiting_since' | 'created_at'
+  cursor?: string
+  limit?: number
+}
+
+export interface Counts {
+  mine: number
+  unassigned: number
+  all: number
+  snoozed: number
+  spam: number
+  by_status: Record<Status, number>
+}
+
+export interface ReplyBody {
+  conversation_id?: string
+  answering_id?: string
+  seen_inbound_id: string | null
+  text: string
+  html?: string
+  attachment_ids?: string[]
+  cc?: string[]
+  bcc?: string[]
+  status?: Status
+  force?: boolean
+}
+
+export interface Words {
+  en: string
+  zh: string
+}
+
+export interface JsonSchema {
+  type?: string | string[]
+  title?: string
+  title_zh?: string
+  description?: string
+  description_zh?: string
+  format?: string
+  writeOnly?: boolean
+  group?: string
+  group_zh?: string
+  advanced?: boolean
+  widget?: string
+  presets?: unknown
+  enum?: unknown[]
+  enum_labels?: Record<string, Words>
+  const?: unknown
+  default?: unknown
+  examples?: unknown[]
+  minimum?: number
+  maximum?: number
+  items?: JsonSchema
+  anyOf?: JsonSchema[]
+  oneOf?: JsonSchema[]
+  allOf?: JsonSchema[]
+  $ref?: string
+  $defs?: Record<string, JsonSchema>
+  properties?: Record<string, JsonSchema>
+  additionalProperties?: boolean | JsonSchema
+  required?: string[]
+}
+
+export interface Channel {
+  key: string
+  label: Words
+  summary: Words
+  icon: string
+  arrives: string[]
+  conversation: string
+  capabilities: Capabilities
+  setup: { en: string[]; zh: string[] }
+  settings_schema: JsonSchema
+}
+
+export interface AccountPolicy {
+  undo_seconds: number | null
+  reopen_days: number
+  cross_channel: CrossChannel
+  reply_via: string
+  team_id: string
+}
+
+export type HealthState = 'ok' | 'warning' | 'error' | 'unknown' | 'disabled'
+
+export interface AccountHealth {
+  state: HealthState
+  detail: string
+  last_event_at: string | null
+  last_ok_at: string | null
+  lag_seconds: number | null
+  counts: { provider?: number; stored?: number; errors?: number }
+}
+
+export interface Account {
+  id: string
+  key: string
+  channel: string
+  name: string
+  enabled: boolean
+  demo: boolean
+  settings: Record<string, unknown>
+  policy: AccountPolicy
+  urls: Record<string, string>
+  health: AccountHealth
+  created_at: string | null
+}
+
+export interface AccountBody {
+  channel: string
+  name: string
+  settings: Record<string, unknown>
+  policy?: Partial<AccountPolicy>
+  enabled?: boolean
+}
+
+export interface Finding {
+  name: string
+  ok: boolean
+  detail: string
+  remedy: string
+}
+
+export interface DeadLetter {
+  id: string
+  account_id: string
+  account_name: string
+  channel: string
+  source: string
+  received_at: string
+  error: string
+  attempts: number
+  size: number
+  preview: string
+  headers?: Record<string, string> | [string, string][]
+  body_text?: string
+}
+
+export interface HubStatus {
+  version: string
+  engines: Record<string, unknown>
+  intake: { waiting: number; oldest_seconds: number | null; dead: number }
+  outbound: { queued: number; failed: number; uncertain: number }
+  demo: boolean
+}
+
+export interface MergeResult {
+  ticket: Ticket
+  operation: Operation
+}

@@ -1,0 +1,90 @@
+import { ref } from 'vue'
+import { useI18n } from 'vue-i18n'
+import { Problem, serverNow, tickets as api, type Attachment, type Message, type ReplyBody, type Status } from '@/api'
+import { newKey } from '@/api/http'
+import type { Draft } from '@/lib/drafts'
+import { useTicket } from '@/stores/ticket'
+import { useTickets } from '@/stores/tickets'
+import { useUndo } from '@/stores/undo'
+import { useProblem } from './useProblem'
+
+interface Letter {
+  ticketId: string
+  draft: Draft
+  attachments: Attachment[]
+  answeringId: string | null
+  status?: Status
+}
+
+/** Sends replies and notes; a repeat after a broken line carries the same key, so nothing goes out twice. */
+export function useSending() {
+  const { t } = useI18n()
+  const store = useTicket()
+  const undo = useUndo()
+  const { words } = useProblem()
+
+  const busy = ref(false)
+  const fault = ref('')
+  const stale = ref<Message[]>([])
+  let key = newKey()
+  let keyFor = ''
+
+  function keyOf(body: unknown): string {
+    const text = JSON.stringify(body)
+    if (text !== keyFor) {
+      keyFor = text
+      key = newKey()
+    }
+    return key
+  }
+
+  async function guarded(run: () => Promise<void>): Promise<boolean> {
+    busy.value = true
+    fault.value = ''
+    try {
+      await run()
+      keyFor = ''
+      return true
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'stale_view') {
+        stale.value = (error.details.messages as Message[] | undefined) ?? []
+        // What came in between is put on screen too, so that "keep editing" ends with a view that is up to date.
+        await Promise.all([store.refreshTimeline(), store.refreshDetail()]).catch(() => undefined)
+      } else fault.value = error instanceof Problem && error.offline ? t('composer.offline') : words(error)
+      return false
+    } finally {
+      busy.value = false
+    }
+  }
+
+  const reply = (letter: Letter, force: boolean): Promise<boolean> =>
+    guarded(async () => {
+      const { draft } = letter
+      const body: ReplyBody = {
+        conversation_id: draft.conversationId || undefined,
+        answering_id: letter.answeringId ?? undefined,
+        seen_inbound_id: store.seenInboundId,
+        text: draft.text,
+        attachment_ids: letter.attachments.map((file) => file.id),
+        cc: draft.cc.length ? draft.cc : undefined,
+        bcc: draft.bcc.length ? draft.bcc : undefined,
+        status: letter.status,
+        force: force || undefined,
+      }
+      const sent = await api.reply(letter.ticketId, body, keyOf(body))
+      store.takeMessage(sent)
+      if (sent.delivery?.state === 'queued' && Date.parse(sent.delivery.due) > serverNow() + 500) {
+        undo.offer(sent, { ticketId: letter.ticketId, draft: { ...draft }, attachments: letter.attachments })
+      }
+      void useTickets().loadCounts()
+      if (letter.status) await store.refreshDetail().catch(() => undefined)
+    })
+
+  const note = (letter: Letter): Promise<boolean> =>
+    guarded(async () => {
+      const body = { text: letter.draft.note, attachment_ids: letter.attachments.map((file) => file.id) }
+      store.takeMessage(await api.note(letter.ticketId, body, keyOf(body)))
+    })
+
+  return { busy, fault, stale, reply, note }
+}

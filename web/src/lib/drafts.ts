@@ -1,0 +1,33 @@
+export interface Draft {
+  mode: 'reply' | 'note'
+  text: string
+  note: string
+  cc: string[]
+  bcc: string[]
+  conversationId: string
+}
+
+export const emptyDraft = (): Draft => ({ mode: 'reply', text: '', note: '', cc: [], bcc: [], conversationId: '' })
+
+const PREFIX = 'omnihub.draft.'
+
+export const isEmptyDraft = (draft: Draft): boolean =>
+  !draft.text.trim() && !draft.note.trim() && draft.cc.length === 0 && draft.bcc.length === 0
+
+export function loadDraft(ticketId: string, storage: Storage = localStorage): Draft {
+  const kept = storage.getItem(PREFIX + ticketId)
+  if (!kept) return emptyDraft()
+  try {
+    return { ...emptyDraft(), ...(JSON.parse(kept) as Partial<Draft>) }
+  } catch {
+    return emptyDraft()
+  }
+}
+
+export function saveDraft(ticketId: string, draft: Draft, storage: Storage = localStorage): void {
+  if (isEmptyDraft(draft)) storage.removeItem(PREFIX + ticketId)
+  else storage.setItem(PREFIX + ticketId, JSON.stringify(draft))
+}
+
+export const hasDraft = (ticketId: string, storage: Storage = localStorage): boolean =>
+  storage.getItem(PREFIX + ticketId) !== null

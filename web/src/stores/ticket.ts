@@ -1,0 +1,155 @@
+import { defineStore } from 'pinia'
+import { computed, ref } from 'vue'
+import {
+  tickets as api,
+  type HubEvent,
+  type Message,
+  type Problem,
+  type Ticket,
+  type TicketDetail,
+  type TimelineItem,
+} from '@/api'
+import { debounced } from '@/lib/timing'
+import { withMessage, withNewest, withOlder } from '@/lib/timeline'
+import { useLive } from './live'
+import { useSeen } from './seen'
+import { useTickets } from './tickets'
+
+/** Events after which more than the ticket's row and its timeline has changed. */
+const TOUCHES_DETAIL = /^(ticket\.(merged|unmerged|split|unsplit|created)|conversation\.|contact\.|participant\.|message\.received)/
+
+/** The ticket that is open, with its timeline. */
+export const useTicket = defineStore('ticket', () => {
+  const detail = ref<TicketDetail | null>(null)
+  const items = ref<TimelineItem[]>([])
+  const older = ref<string | null>(null)
+  const loading = ref(false)
+  const loadingOlder = ref(false)
+  const problem = ref<Problem | null>(null)
+  /** The newest customer message that was on this screen; sent along with every reply. */
+  const seenInboundId = ref<string | null>(null)
+  let wanted: string | number | null = null
+
+  const ticket = computed(() => detail.value?.ticket ?? null)
+  const messages = computed(() => items.value.flatMap((item) => (item.kind === 'message' ? [item.message] : [])))
+
+  async function open(id: string | number): Promise<void> {
+    wanted = id
+    detail.value = null
+    items.value = []
+    older.value = null
+    problem.value = null
+    loading.value = true
+    try {
+      const [found, page] = await Promise.all([api.read(id), api.timeline(id)])
+      if (wanted !== id) return
+      detail.value = found
+      items.value = withNewest([], page.items, true)
+      older.value = page.next
+      seenInboundId.value = found.ticket.last_inbound_id
+      useSeen().markSeen(found.ticket)
+    } catch (error) {
+      if (wanted === id) problem.value = error as Problem
+    } finally {
+      if (wanted === id) loading.value = false
+    }
+  }
+
+  function close(): void {
+    wanted = null
+    detail.value = null
+    items.value = []
+    problem.value = null
+  }
+
+  async function loadOlder(): Promise<void> {
+    const id = ticket.value?.id
+    if (!id || !older.value || loadingOlder.value) return
+    loadingOlder.value = true
+    try {
+      const page = await api.timeline(id, older.value)
+      if (ticket.value?.id !== id) return
+      items.value = withOlder(items.value, page.items)
+      older.value = page.next
+    } finally {
+      loadingOlder.value = false
+    }
+  }
+
+  async function refreshTimeline(): Promise<void> {
+    const id = ticket.value?.id
+    if (!id) return
+    const page = await api.timeline(id)
+    if (ticket.value?.id !== id) return
+    items.value = withNewest(items.value, page.items, page.next === null)
+    if (page.next === null) older.value = null
+  }
+
+  async function refreshDetail(): Promise<void> {
+    const id = ticket.value?.id
+    if (!id) return
+    const found = await api.read(id)
+    if (ticket.value?.id === id) detail.value = found
+  }
+
+  // A fault here is shown by the banner of the live link, which calls for a refresh when it is back.
+  const timelineSoon = debounced(() => void refreshTimeline().catch(() => undefined), 120)
+  const detailSoon = debounced(() => void refreshDetail().catch(() => undefined), 150)
+
+  function takeTicket(changed: Ticket): void {
+    if (detail.value && detail.value.ticket.id === changed.id && changed.version >= detail.value.ticket.version) {
+      detail.value = { ...detail.value, ticket: changed }
+    }
+    useTickets().take([changed])
+  }
+
+  function takeMessage(message: Message): void {
+    if (message.ticket_id === ticket.value?.id) items.value = withMessage(items.value, message)
+  }
+
+  function sawInbound(id: string): void {
+    seenInboundId.value = id
+    if (ticket.value) useSeen().markSeen(ticket.value)
+  }
+
+  function follow(): () => void {
+    return useLive().subscribe(
+      (events: HubEvent[], changed: Ticket[]) => {
+        const id = ticket.value?.id
+        if (!id) return
+        const row = changed.find((candidate) => candidate.id === id)
+        if (row && detail.value && row.version >= detail.value.ticket.version) {
+          detail.value = { ...detail.value, ticket: row }
+        }
+        const own = events.filter((event) => event.ticket_id === id)
+        if (own.length > 0) timelineSoon()
+        if (own.some((event) => TOUCHES_DETAIL.test(event.type))) detailSoon()
+      },
+      () => {
+        timelineSoon()
+        detailSoon()
+      },
+    )
+  }
+
+  return {
+    detail,
+    ticket,
+    items,
+    messages,
+    older,
+    loading,
+    loadingOlder,
+    problem,
+    seenInboundId,
+    open,
+    close,
+    loadOlder,
+    refreshTimeline,
+    refreshDetail,
+    takeTicket,
+    takeMessage,
+    sawInbound,
+    follow,
+  }
+})

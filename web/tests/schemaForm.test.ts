@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import type { JsonSchema } from '@/api/types'
+import { keyFor, moved } from '@/lib/formFields'
+import { defaultValues, fieldSpecs, readPresets, sections, submittedValues } from '@/lib/schemaForm'
+
+const schema: JsonSchema = {
+  $defs: { Server: { type: 'object', title: 'Server', properties: { host: { type: 'string' }, port: { type: 'integer', default: 993 } } } },
+  properties: {
+    provider: { type: 'string', enum: ['custom', 'known'], default: 'custom', title: 'Provider', title_zh: '服务商', group: 'mailbox', presets: { known: { 'imap.host': 'imap.example.com' } } },
+    password: { type: 'string', format: 'password', writeOnly: true, group: 'mailbox' },
+    limit: { anyOf: [{ type: 'integer', minimum: 1 }, { type: 'null' }], default: null, advanced: true, group: 'mailbox' },
+    folders: { type: 'array', items: { type: 'string' }, default: ['INBOX'] },
+    imap: { $ref: '#/$defs/Server' },
+    fields: { type: 'array', widget: 'form-fields', items: { type: 'object' } },
+  },
+  required: ['password'],
+}
+const specs = fieldSpecs(schema)
+const spec = (id: string) => specs.find((one) => one.id === id)!
+
+describe('a form from a schema', () => {
+  it('finds the right input for every field', () => {
+    expect(specs.map((one) => [one.id, one.kind])).toEqual([
+      ['provider', 'select'],
+      ['password', 'password'],
+      ['limit', 'number'],
+      ['folders', 'list'],
+      ['imap.host', 'text'],
+      ['imap.port', 'number'],
+      ['fields', 'form-fields'],
+    ])
+    expect(spec('password').required).toBe(true)
+    expect(spec('limit')).toMatchObject({ nullable: true, integer: true, minimum: 1 })
+    expect(spec('provider').title_zh).toBe('服务商')
+  })
+  it('keeps sections and folds what is advanced', () => {
+    const mailbox = sections(specs).find((part) => part.group === 'mailbox')!
+    expect(mailbox.plain.map((one) => one.id)).toEqual(['provider', 'password'])
+    expect(mailbox.advanced.map((one) => one.id)).toEqual(['limit'])
+  })
+  it('starts with the defaults, each form with its own', () => {
+    const first = defaultValues(specs)
+    ;(first.folders as string[]).push('Archive')
+    expect(defaultValues(specs)).toEqual({ provider: 'custom', limit: null, folders: ['INBOX'], imap: { port: 993 } })
+  })
+  it('leaves out secrets that were not touched, and sends those that were', () => {
+    expect(submittedValues(specs, { password: { set: true }, provider: 'known' })).toEqual({ provider: 'known' })
+    expect(submittedValues(specs, { password: '' })).toEqual({})
+    expect(submittedValues(specs, { password: { set: false } })).toEqual({ password: { set: false } })
+    expect(submittedValues(specs, { password: 'new', limit: '' })).toEqual({ password: 'new', limit: null })
+  })
+  it('reads presets as a table and as a list', () => {
+    expect(readPresets(schema.properties!.provider!.presets)).toEqual([{ key: 'known', label: { en: 'known', zh: 'known' }, values: { 'imap.host': 'imap.example.com' } }])
+    expect(readPresets([{ key: 'a', label: 'A', label_zh: '甲', values: { host: 'h' } }])).toEqual([{ key: 'a', label: { en: 'A', zh: '甲' }, values: { host: 'h' } }])
+    expect(readPresets(undefined)).toEqual([])
+  })
+})
+
+describe('the editor of form fields', () => {
+  it('makes keys from labels', () => {
+    expect(keyFor('Order number', [])).toBe('order_number')
+    expect(keyFor('订单号', ['field'])).toBe('field_2')
+    expect(keyFor('2nd Émail', ['nd_email'])).toBe('nd_e_mail')
+  })
+  it('reorders within bounds', () => {
+    expect(moved(['a', 'b', 'c'], 2, 0)).toEqual(['c', 'a', 'b'])
+    expect(moved(['a', 'b'], 0, -1)).toEqual(['a', 'b'])
+  })
+})
