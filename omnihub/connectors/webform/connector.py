@@ -51,6 +51,10 @@ class Connector(BaseConnector[Settings]):
 
     settings_type = Settings
 
+    def public_urls(self) -> Mapping[str, str]:
+        door = f"{self.toolbox.public_url}/in/webform/{self.account.key}"
+        return {"hosted": door, "embed": f"{door}/embed.js", "example": f"{door}/example"}
+
     # — before the journal —
 
     def cors_origin(self, request: RawRequest) -> str | None:
