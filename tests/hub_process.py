@@ -1,16 +1,22 @@
-"""A whole hub as its own process, with demo channels, on free ports and its own var/."""
+"""The hub as its users run it: processes of `python -m omnihub`, seen from outside."""
 
 import asyncio
-import contextlib
 import os
 import re
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-_READY_SECONDS = 60.0
+import aiohttp
+
+ROOT = Path(__file__).parent.parent
+READY_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -19,58 +25,145 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """`settings` by their names, such as server.port."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OMNIHUB_")}
+    return kept | {f"OMNIHUB_{name.replace('.', '__').upper()}": value for name, value in settings.items()}
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def working_on(var: Path) -> list[int]:
+    """Every process that has this directory in its command line or works in it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and alive(int(entry.name)):
+            try:
+                told = (entry / "cmdline").read_bytes().decode("utf-8", "replace")
+                place = os.readlink(entry / "cwd")
+            except OSError:
+                continue
+            if str(var) in told or place.startswith(str(var)):
+                found.append(int(entry.name))
+    return found
+
+
+async def until(look: Callable[[], Awaitable[Any]], within: float = 30.0) -> Any:
+    """Waits until `look` answers something true, and returns it."""
+    end = time.monotonic() + within
+    while not (seen := await look()):
+        assert time.monotonic() < end, f"did not happen within {within} s"
+        await asyncio.sleep(0.03)
+    return seen
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
-class RunningHub:
-    """`password` is the first admin's; empty when the hub has been up on this var/ before."""
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+async def omnihub(*arguments: str, settings: Mapping[str, str], within: float = 60.0) -> Ended:
+    """Runs a command to its end."""
+    process = await _started(arguments, settings)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), within)
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    return Ended(code=process.returncode or 0, out=out.decode(), err=err.decode())
+
+
+async def _started(arguments: tuple[str, ...], settings: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "omnihub", *arguments),
+        cwd=ROOT,
+        env=environment(settings),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@dataclass
+class Running:
+    """A command that stays. `out` and `err` grow while it runs."""
 
     process: asyncio.subprocess.Process
-    url: str
-    password: str
-    greeting: str
+    out: str = ""
+    err: str = ""
+    http: aiohttp.ClientSession = field(default_factory=aiohttp.ClientSession)
+    _readers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @classmethod
+    async def start(cls, *arguments: str, settings: Mapping[str, str]) -> "Running":
+        running = cls(await _started(arguments, settings))
+        running._readers = [asyncio.create_task(running._read(name)) for name in ("out", "err")]
+        return running
+
+    async def _read(self, name: str) -> None:
+        stream = self.process.stdout if name == "out" else self.process.stderr
+        assert stream is not None
+        while line := await stream.readline():
+            setattr(self, name, getattr(self, name) + line.decode("utf-8", "replace"))
+
+    async def ready(self, word: str = " is ready") -> "Running":
+        end = time.monotonic() + READY_SECONDS
+        while word not in self.out or not self.out.endswith("\n\n"):
+            assert self.process.returncode is None, f"ended with {self.process.returncode}: {self.out}{self.err}"
+            assert time.monotonic() < end, f"not ready: {self.out}{self.err}"
+            await asyncio.sleep(0.02)
+        return self
 
     @property
-    def form_url(self) -> str:
-        found = re.search(r"\S+/in/webform/\S+", self.greeting)
-        assert found, self.greeting
-        return found.group(0)
+    def url(self) -> str:
+        found = re.search(r"is ready: (http://\S+)", self.out)
+        assert found, self.out
+        return found[1]
+
+    @property
+    def password(self) -> str:
+        found = re.search(r"password: +(\S+)", self.out)
+        return found[1] if found else ""
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        await self.end()
+
+    async def stop(self) -> int:
+        """Asks it to end, as a service manager does."""
+        self.signal(signal.SIGTERM)
+        return await self.end()
+
+    async def end(self, within: float = 40.0) -> int:
+        code = await asyncio.wait_for(self.process.wait(), within)
+        await asyncio.gather(*self._readers)
+        await self.http.close()
+        return code
+
+    async def close(self) -> None:
+        """However it stands: afterwards it is gone."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGCONT)
+            await self.stop()
+        await self.http.close()
 
 
-@contextlib.asynccontextmanager
-async def running_hub(var: Path, *arguments: str, **environment: str) -> AsyncIterator[RunningHub]:
-    port = free_port()
-    variables = os.environ | {
-        "OMNIHUB_SERVER__PORT": str(port),
-        "OMNIHUB_STORAGE__VAR": str(var),
-        "OMNIHUB_LOGGING__LEVEL": "warning",
-        **environment,
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "omnihub", *(arguments or ("up", "--demo"))),
-        env=variables,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=None,
-    )
+@asynccontextmanager
+async def running(*arguments: str, settings: Mapping[str, str]) -> AsyncIterator[Running]:
+    """A command that stays, once it is ready; ended at the end."""
+    started = await Running.start(*arguments, settings=settings)
     try:
-        greeting = await asyncio.wait_for(_greeting(process), _READY_SECONDS)
-        password = re.search(r"password:\s+(\S+)", greeting)
-        yield RunningHub(
-            process=process,
-            url=f"http://127.0.0.1:{port}",
-            password=password.group(1) if password else "",
-            greeting=greeting,
-        )
+        yield await started.ready()
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await asyncio.wait_for(process.wait(), 30)
-
-
-async def _greeting(process: asyncio.subprocess.Process) -> str:
-    """Everything that the hub prints until the empty line that ends its greeting."""
-    assert process.stdout is not None
-    lines: list[str] = []
-    while line := (await process.stdout.readline()).decode():
-        if not line.strip() and lines:
-            return "".join(lines)
-        lines += [line] if line.strip() else []
-    raise AssertionError("the hub ended before it was ready: " + "".join(lines))
+        await started.close()

@@ -99,6 +99,4 @@ class PostOffice:
 
 
 async def open_post_office(store: Store, connectors: Connectors, settings: Settings) -> PostOffice:
-    return PostOffice(
-        store=store, intake=Intake(store, connectors, settings), account=await add_mailbox(store)
-    )
+    return PostOffice(store=store, intake=Intake(store, connectors, settings), account=await add_mailbox(store))

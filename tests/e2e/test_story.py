@@ -42,7 +42,9 @@ async def a_page(browser: Browser, locale: str = "en-US") -> tuple[BrowserContex
 
 async def sign_in(page: Page, hub: RunningHub) -> None:
     await page.goto(hub.url)
-    await page.locator("[data-testid=login-email] input, input[data-testid=login-email]").fill("admin@omnihub.local")
+    await page.locator("[data-testid=login-email] input, input[data-testid=login-email]").fill(
+        "admin@omnihub.local"
+    )
     await page.locator("[data-testid=login-password] input, input[data-testid=login-password]").fill(hub.password)
     await page.get_by_test_id("login-submit").click()
     await page.get_by_test_id("view-all").click()
@@ -53,7 +55,9 @@ async def answer(page: Page, words: str) -> None:
     await page.get_by_test_id("composer-send").click()
 
 
-async def test_a_mail_becomes_a_ticket_and_the_answer_arrives_and_threads(hub: RunningHub, browser: Browser) -> None:
+async def test_a_mail_becomes_a_ticket_and_the_answer_arrives_and_threads(
+    hub: RunningHub, browser: Browser
+) -> None:
     _, desk = await a_page(browser)
     await sign_in(desk, hub)
     _, customer = await a_page(browser)

@@ -2,7 +2,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,8 +16,8 @@ from tests.mailbox import PostOffice, mail, open_post_office
 
 
 @pytest.fixture
-async def post(store: Store, connectors: Connectors, settings: Settings) -> AsyncIterator[PostOffice]:
-    yield await open_post_office(store, connectors, settings)
+async def post(store: Store, connectors: Connectors, settings: Settings) -> PostOffice:
+    return await open_post_office(store, connectors, settings)
 
 
 async def count(store: Store, collection: str) -> int:
@@ -88,9 +87,7 @@ async def test_one_poisonous_message_does_not_hold_back_its_batch(
     assert ["a defect of ours" in letter.error for letter in dead] == [True]
 
 
-async def test_a_flushed_redis_loses_nothing(
-    post: PostOffice, settings: Settings, eventually: Eventually
-) -> None:
+async def test_a_flushed_redis_loses_nothing(post: PostOffice, settings: Settings, eventually: Eventually) -> None:
     running = asyncio.create_task(post.intake.run())
     try:
         await post.store.journal.append(
@@ -137,9 +134,7 @@ async def test_a_kill_between_any_two_steps_loses_and_doubles_nothing(
 ) -> None:
     raws = [mail("anna@customer.test", mid=f"{n}@c", refs=[f"{n - 1}@c"] if n else []) for n in range(5)]
     for raw in raws:
-        await post.store.journal.append(
-            post.account.id, RawRequest(source="test", body=raw, received_at=now())
-        )
+        await post.store.journal.append(post.account.id, RawRequest(source="test", body=raw, received_at=now()))
     environment = os.environ | {
         "OMNIHUB_MONGODB__URI": settings.mongodb.uri.get_secret_value(),
         "OMNIHUB_MONGODB__DATABASE": settings.mongodb.database,

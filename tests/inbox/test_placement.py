@@ -1,5 +1,4 @@
 import itertools
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,8 +10,8 @@ from tests.mailbox import PostOffice, add_mailbox, mail, open_post_office
 
 
 @pytest.fixture
-async def post(store: Store, connectors: Connectors, settings: Settings) -> AsyncIterator[PostOffice]:
-    yield await open_post_office(store, connectors, settings)
+async def post(store: Store, connectors: Connectors, settings: Settings) -> PostOffice:
+    return await open_post_office(store, connectors, settings)
 
 
 async def test_a_first_mail_opens_a_ticket_and_says_why(post: PostOffice) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ BEA = ActorDoc(kind="user", id="bea", name="Bea")
 
 
 @pytest.fixture
-async def post(store: Store, connectors: Connectors, settings: Settings) -> AsyncIterator[PostOffice]:
-    yield await open_post_office(store, connectors, settings)
+async def post(store: Store, connectors: Connectors, settings: Settings) -> PostOffice:
+    return await open_post_office(store, connectors, settings)
 
 
 @pytest.fixture

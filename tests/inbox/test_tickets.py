@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -16,8 +15,8 @@ from tests.mailbox import PostOffice, mail, open_post_office
 
 
 @pytest.fixture
-async def post(store: Store, connectors: Connectors, settings: Settings) -> AsyncIterator[PostOffice]:
-    yield await open_post_office(store, connectors, settings)
+async def post(store: Store, connectors: Connectors, settings: Settings) -> PostOffice:
+    return await open_post_office(store, connectors, settings)
 
 
 @pytest.fixture
@@ -150,7 +149,8 @@ async def test_every_list_is_one_index_scan(post: PostOffice) -> None:
         Filter(spam=True),
     ]
     for wanted in filters:
-        found = post.store.db["tickets"].find(_query(wanted)).sort([("last_message_at", -1), ("_id", -1)]).limit(50)
+        found = post.store.db["tickets"].find(_query(wanted))
+        found = found.sort([("last_message_at", -1), ("_id", -1)]).limit(50)
         plan = str((await found.explain())["queryPlanner"]["winningPlan"])
         assert "COLLSCAN" not in plan, wanted
         assert "'stage': 'SORT'" not in plan, wanted
