@@ -79,7 +79,11 @@ def test_a_star_lets_any_website_embed_and_no_origin_gets_no_cors() -> None:
     assert form.cors_origin(post()) is None
 
 
-@pytest.mark.parametrize("token", ["", "x", "18c0.a.b", f"{start_token()}x", start_token().replace(".", "-")])
+@pytest.mark.parametrize(
+    "token",
+    ["", "x", "18c0.a.b", f"{start_token()}x", start_token().replace(".", "-")],
+    ids=["none", "short", "foreign", "longer", "other form"],
+)
 def test_a_forged_start_is_refused(token: str) -> None:
     with pytest.raises(Unverified):
         make_form().verify(post({"_start": token}))
