@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STATIC := omnihub/unified_view/static/index.html
 WEB    := $(shell git ls-files web 2>/dev/null | grep -v node_modules)
 
-.PHONY: up test setup web check test-python test-web test-long bench clean help
+.PHONY: up test setup web check test-python test-web test-long clean help
 
 help:
 	@echo "make up      install what is needed and run the hub with demo channels"
@@ -40,8 +40,8 @@ browser:
 	@./tools/install-peers
 
 check: setup
-	$(BIN)/ruff format --check omnihub tests bench
-	$(BIN)/ruff check omnihub tests bench
+	$(BIN)/ruff format --check omnihub tests
+	$(BIN)/ruff check omnihub tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
