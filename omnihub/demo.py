@@ -1,8 +1,8 @@
 """Demo channels: each simulator runs inside the hub, with a marked account connected to it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
@@ -13,9 +13,17 @@ from omnihub.settings import Settings
 from omnihub.store.store import Store
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Demo:
+    """`pages`: what customers see, by path prefix. `notes`: how to try each account, by account id."""
+
+    pages: Mapping[str, web.Application] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
 @contextlib.asynccontextmanager
-async def demo_channels(store: Store, settings: Settings) -> AsyncIterator[Mapping[str, web.Application]]:
-    """Starts every simulator and connects its accounts. Yields the customers' pages by path prefix."""
+async def demo_channels(store: Store, settings: Settings) -> AsyncIterator[Demo]:
+    """Starts every simulator and connects its accounts."""
     async with contextlib.AsyncExitStack() as stack:
         pages: dict[str, web.Application] = {}
         connected: dict[str, Account] = {}
@@ -34,7 +42,7 @@ async def demo_channels(store: Store, settings: Settings) -> AsyncIterator[Mappi
         for channel, account in wanted:
             if account.reply_via:
                 await _reply_via(store, connected[channel], connected[account.reply_via])
-        yield pages
+        yield Demo(pages=pages, notes={connected[channel].id: account.notes for channel, account in wanted})
 
 
 async def _start(simulator: Simulator, stack: contextlib.AsyncExitStack) -> None:
@@ -62,12 +70,12 @@ async def _reply_via(store: Store, account: Account, via: Account) -> None:
         await store.accounts.change(account.id, policy=policy)
 
 
-async def notes(store: Store, settings: Settings) -> list[str]:
-    """What a newcomer may try, a line each."""
-    lines = [f"customer's mailbox: {settings.public_url}/demo/email/"]
-    for account in await store.accounts.all():
-        if account.demo:
-            toolbox_url = f"{settings.public_url}/in/{account.channel}/{account.key}"
-            if "webhook" in registry.manifest(account.channel).arrives:
-                lines.append(f"{account.name}: {toolbox_url}")
-    return lines
+def lines(demo: Demo, account: Account, public_url: str, language: str) -> Sequence[str]:
+    """What a newcomer may try with this account, a line each."""
+    found = [demo.notes[account.id][language]] if language in demo.notes.get(account.id, {}) else []
+    if (
+        "webhook" in registry.manifest(account.channel).arrives
+        and not registry.manifest(account.channel).door.cors
+    ):
+        return found
+    return [f"{public_url}/in/{account.channel}/{account.key}", *found]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from omnihub.cli.common import SettingsOption, fail, hub_of, out, run
+from omnihub.cli.common import SettingsOption, fail, hub_of, out, run, show_finding, show_table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -18,12 +18,13 @@ def add(
     file: Annotated[Path | None, typer.Option(help="A TOML file with the channel's settings.")] = None,
     settings: SettingsOption = None,
 ) -> None:
-    """Connect a channel. Values of secrets may be given as @FILE, to keep them out of the shell's history."""
-    given = _given(file, values or [])
+    """Connect a channel. Values of secrets may be given as @FILE, to keep them out of the shell's history;
+    lists as in TOML: --set 'folders=["INBOX"]'."""
 
     async def work() -> tuple[str, str]:
         from omnihub.connectors import registry
 
+        given = _given(file, values or [], registry.secret_names(channel))
         checked = registry.read_settings(channel, given)
         async with hub_of(settings) as hub:
             account = await hub.store.accounts.add(
@@ -38,7 +39,7 @@ def add(
     out.print(f"Account {account_id} is connected and enabled.\nIts HTTP door: {door}")
 
 
-def _given(file: Path | None, values: list[str]) -> dict[str, Any]:
+def _given(file: Path | None, values: list[str], secret: frozenset[str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if file is not None:
         try:
@@ -49,10 +50,27 @@ def _given(file: Path | None, values: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             fail(f"{pair!r} is not of the form key=value")
-        if value.startswith("@"):
-            value = Path(value[1:]).read_text("utf-8").strip()
-        given[key.strip()] = value
+        key = key.strip()
+        value = _content(Path(value[1:])) if value.startswith("@") else value
+        given[key] = value if key in secret else _composed(value)
     return given
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {error}")
+
+
+def _composed(value: str) -> Any:
+    """A list or table of TOML; anything else stays the text that it is."""
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
 
 
 @app.command("list")
@@ -70,7 +88,7 @@ def list_accounts(settings: SettingsOption = None) -> None:
                 table.add_row(account.id, account.channel, account.name, enabled, state, detail)
         return table
 
-    out.print(run(work()))
+    show_table(run(work()))
 
 
 @app.command("test")
@@ -82,10 +100,7 @@ def try_account(account: str, settings: SettingsOption = None) -> None:
             found = await hub.store.accounts.by_name(account)
             findings = await (await hub.connectors.of(found)).check()
         for finding in findings:
-            mark = "[green]ok[/green]" if finding.ok else "[red]failed[/red]"
-            out.print(f"{mark}  {finding.name}: {finding.detail}")
-            if not finding.ok and finding.remedy:
-                out.print(f"        {finding.remedy}")
+            show_finding(finding)
         return all(finding.ok for finding in findings)
 
     if not run(work()):

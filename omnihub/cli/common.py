@@ -6,19 +6,26 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
+import orjson
 import structlog
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from omnihub.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
     from omnihub.app import Hub
+    from omnihub.connectors.contract import Finding
 
-# Piped output is for programs and logs: wide enough that no id or address is ever folded.
+# Tables that are piped are for programs and logs: wide enough that no id is ever folded.
 _PIPED_WIDTH = 240
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-err = Console(stderr=True, highlight=False)
+# What people named or programs answered is printed as it is: no markup in it, and no line broken inside an
+# address because the terminal is narrow.
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, "soft_wrap": True}
+out = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, **_PLAIN)
+err = Console(stderr=True, **_PLAIN)
+_LINE_ENDS = "\u0085\u2028\u2029"
 T = TypeVar("T")
 
 SettingsOption = Annotated[
@@ -27,10 +34,29 @@ SettingsOption = Annotated[
 
 
 def fail(problem: str, remedy: str = "") -> NoReturn:
-    err.print(f"[red]{problem}[/red]")
+    err.print(problem, style="red")
     if remedy:
         err.print(remedy)
     raise typer.Exit(1)
+
+
+def show_table(table: Table) -> None:
+    out.print(table, soft_wrap=False)
+
+
+def show_finding(finding: "Finding") -> None:
+    out.print("ok    " if finding.ok else "failed", style="green" if finding.ok else "red", end="  ")
+    out.print(f"{finding.name}: {finding.detail}")
+    if not finding.ok and finding.remedy:
+        out.print(f"        → {finding.remedy}")
+
+
+def json_line(value: Any) -> bytes:
+    """One line for whoever reads it, also for readers that take U+2028 and the like for a line's end."""
+    line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
+    for character in _LINE_ENDS:
+        line = line.replace(character.encode(), rb"\u%04x" % ord(character))
+    return line
 
 
 def read_settings(path: Path | None) -> Settings:

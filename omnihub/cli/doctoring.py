@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from omnihub.cli.common import SettingsOption, configure_logging, out, read_settings, run
+from omnihub.cli.common import SettingsOption, configure_logging, out, read_settings, run, show_finding
 from omnihub.connectors.contract import Finding
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def doctor(
         healthy = True
         async for finding in _findings(settings, network):
             healthy = healthy and finding.ok
-            mark = "[green]ok    [/green]" if finding.ok else "[red]failed[/red]"
-            out.print(f"{mark} {finding.name}: {finding.detail}")
-            if not finding.ok and finding.remedy:
-                out.print(f"       → {finding.remedy}")
+            show_finding(finding)
         return healthy
 
     if not run(work()):
@@ -46,6 +43,8 @@ def doctor(
 
 
 async def _findings(path: Path | None, network: bool) -> AsyncIterator[Finding]:
+    from pymongo.errors import PyMongoError
+
     from omnihub.app import open_hub
     from omnihub.store.engines import EngineError
 
@@ -59,6 +58,9 @@ async def _findings(path: Path | None, network: bool) -> AsyncIterator[Finding]:
                 yield finding
     except EngineError as error:
         yield Finding(name="engines", ok=False, detail=error.problem, remedy=error.remedy)
+    except PyMongoError as error:
+        remedy = "see that MongoDB runs and that mongodb.uri leads to it, with its user and password"
+        yield Finding(name="mongodb", ok=False, detail=str(error).partition(", Timeout:")[0], remedy=remedy)
 
 
 def _disk(var: Path) -> Finding:

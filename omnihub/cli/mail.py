@@ -1,13 +1,16 @@
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from omnihub.cli.common import SettingsOption, err, fail, hub_of, out, run
+from omnihub.cli.common import SettingsOption, err, fail, hub_of, json_line, out, run
+
+if TYPE_CHECKING:
+    from omnihub.model.documents import MessageDoc
 
 _inspect = typer.Typer(no_args_is_help=True)
 _export = typer.Typer(no_args_is_help=True)
@@ -43,7 +46,8 @@ def import_history(
             async with hub_of(settings) as hub:
                 found = await hub.store.accounts.by_name(account)
                 source = importing.mails(kind, path)
-                async for last in importing.import_mails(hub.store, hub.intake(), found, source, total):
+                steps = importing.import_mails(hub.store, hub.connectors, hub.intake(), found, source, total)
+                async for last in steps:
                     bar.update(task, completed=last.done)
         return last
 
@@ -78,13 +82,16 @@ def _inspected(files: Iterable[str]) -> Iterable[bytes]:
     from omnihub.connectors.email.parsing import inspect
 
     for name in files:
+        shown = os.fsencode(name).decode("utf-8", "replace")
         try:
             raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-            seen = inspect(raw, name)
+            line = json_line(inspect(raw, shown))
         except OSError as error:
-            seen = inspect(b"", name)
-            seen["problems"] = [f"unreadable: {error.strerror or error}"]
-        yield orjson.dumps(seen, option=orjson.OPT_APPEND_NEWLINE, default=str)
+            line = json_line(inspect(b"", shown) | {"problems": [f"unreadable: {error.strerror or error}"]})
+        except Exception as error:  # a fault of ours in one file must not cost the lines of the others
+            problem = f"cannot be read: {type(error).__name__}: {error}"
+            line = json_line(inspect(b"", shown) | {"problems": [problem]})
+        yield line
 
 
 @_inspect.callback()
@@ -99,7 +106,13 @@ def _export_group() -> None:
 
 @_export.command("messages")
 def export_messages(account: AccountOption, settings: SettingsOption = None) -> None:
-    """Every message of an account, oldest first, with where it was placed and why."""
+    """Every message of an account, oldest first, with where it was placed and why.
+
+    `message_id` is the id that the message bears outside: a mail's Message-ID without brackets, as `inspect`
+    prints it. `external_id` is the same but unique in the account: a mail without Message-ID goes by
+    sha256:<digest of its bytes>, and a second, different mail under a used Message-ID gets a #suffix. `id` is
+    our own. `sent_at` of a reply that has not gone out is null.
+    """
 
     async def work() -> None:
         numbers: dict[str, int] = {}
@@ -115,20 +128,25 @@ def export_messages(account: AccountOption, settings: SettingsOption = None) -> 
     run(work())
 
 
-def _line(message: Any, number: int) -> bytes:
-    sent_at = message["sent_at"] or message["at"]
+def _line(message: "MessageDoc", number: int) -> bytes:
+    placement = {"rule": message["placement"]["rule"], "reason": message["placement"]["reason"]}
     line = {
         "external_id": message["external_id"],
-        "message_id": message["_id"],
+        "message_id": _outside_id(message),
+        "id": message["_id"],
         "direction": message["direction"],
         "conversation_id": message["conversation_id"],
         "ticket_number": number,
-        "rule": message["placement"]["rule"],
-        "reason": message["placement"]["reason"],
-        "placement": {"rule": message["placement"]["rule"], "reason": message["placement"]["reason"]},
-        "sent_at": sent_at,
+        "placement": placement,
+        **placement,
+        "sent_at": message["sent_at"] or (None if message["delivery"] else message["at"]),
     }
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
+    return json_line(line)
+
+
+def _outside_id(message: "MessageDoc") -> str:
+    known_as = message["external_id"].removesuffix(f"#{message['fingerprint'][:16]}")
+    return "" if known_as.startswith("sha256:") else known_as
 
 
 def replay(

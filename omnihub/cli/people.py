@@ -3,7 +3,7 @@ from typing import Annotated, cast
 import typer
 from rich.table import Table
 
-from omnihub.cli.common import SettingsOption, fail, hub_of, out, run
+from omnihub.cli.common import SettingsOption, fail, hub_of, out, run, show_table
 from omnihub.model.documents import Role
 from omnihub.model.errors import NotFound
 
@@ -54,7 +54,7 @@ def list_users(settings: SettingsOption = None) -> None:
                 table.add_row(user["email"], user["name"], user["role"], "yes" if user["active"] else "no")
         return table
 
-    out.print(run(work()))
+    show_table(run(work()))
 
 
 @app.command()

@@ -1,8 +1,9 @@
 import asyncio
 import contextlib
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +13,9 @@ from omnihub.cli.common import SettingsOption, configure_logging, fail, out, rea
 from omnihub.settings import Settings
 
 if TYPE_CHECKING:
-    from aiohttp.web import Application
-
     from omnihub.app import Hub
+    from omnihub.demo import Demo
+    from omnihub.model.account import Account
 
 _FIRST_ADMIN = "admin@omnihub.local"
 _PORTS_TRIED = 20
@@ -59,12 +60,12 @@ def _run(path: Path | None, roles: Sequence[str], *, demo: bool = False, exclusi
 
 
 def _with_free_port(settings: Settings) -> Settings:
-    """The configured port; where somebody else has the default one, the next free one."""
+    """The configured port, any for 0; where somebody else has the default one, the next free one."""
     server = settings.server
     default = type(server).model_fields["port"].default
-    ports = range(server.port, server.port + _PORTS_TRIED) if server.port == default else (server.port,)
-    for port in ports:
-        if port == 0 or _is_free(server.host, port):
+    tries = _PORTS_TRIED if server.port == default else 1
+    for wanted in range(server.port, server.port + tries):
+        if port := _free_port(server.host, wanted):
             return settings.model_copy(update={"server": server.model_copy(update={"port": port})})
     return fail(
         f"port {server.port} of {server.host} is in use by another program",
@@ -72,14 +73,15 @@ def _with_free_port(settings: Settings) -> Settings:
     )
 
 
-def _is_free(host: str, port: int) -> bool:
+def _free_port(host: str, port: int) -> int:
+    """This port, or any for 0; 0 when somebody else has it."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:
-            return False
-    return True
+            return 0
+        return int(probe.getsockname()[1])
 
 
 async def _serve(settings: Settings, roles: Sequence[str], *, demo: bool, exclusive: bool) -> None:
@@ -89,24 +91,24 @@ async def _serve(settings: Settings, roles: Sequence[str], *, demo: bool, exclus
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with open_hub(settings, exclusive=exclusive) as hub, _demo_of(hub, wanted=demo) as pages:
+    async with open_hub(settings, exclusive=exclusive) as hub, _demo_of(hub, wanted=demo) as shown:
         password = await _first_admin(hub) if "web" in roles else ""
 
         async def ready(_: int) -> None:
-            await _greet(hub, roles, password, demo=bool(pages) or demo)
+            await _greet(hub, roles, password, shown)
 
-        await run_hub(hub, roles, stop=stop, pages=pages, ready=ready)
+        await run_hub(hub, roles, stop=stop, pages=shown.pages, ready=ready)
 
 
 @contextlib.asynccontextmanager
-async def _demo_of(hub: "Hub", *, wanted: bool) -> "AsyncIterator[Mapping[str, Application]]":
-    if not wanted:
-        yield {}
-        return
-    from omnihub.demo import demo_channels
+async def _demo_of(hub: "Hub", *, wanted: bool) -> "AsyncIterator[Demo]":
+    from omnihub.demo import Demo, demo_channels
 
-    async with demo_channels(hub.store, hub.settings) as pages:
-        yield pages
+    if not wanted:
+        yield Demo()
+        return
+    async with demo_channels(hub.store, hub.settings) as demo:
+        yield demo
 
 
 async def _first_admin(hub: "Hub") -> str:
@@ -125,24 +127,30 @@ async def _first_admin(hub: "Hub") -> str:
     return password
 
 
-async def _greet(hub: "Hub", roles: Sequence[str], password: str, *, demo: bool) -> None:
-    if "web" in roles:
-        out.print(f"\n[bold]omnihub is ready:[/bold] {hub.settings.public_url}")
-    else:
-        out.print(f"omnihub {', '.join(roles)} is ready")
+async def _greet(hub: "Hub", roles: Sequence[str], password: str, demo: "Demo") -> None:
+    if "web" not in roles:
+        out.print(f"omnihub {', '.join(roles)} is ready\n")
+        return
+    out.print("\nomnihub is ready:", style="bold", end=" ")
+    out.print(hub.settings.public_url)
     if password:
-        out.print(
-            f"  first admin: {_FIRST_ADMIN}\n  password:    {password}   (shown once; change it after signing in)"
-        )
+        out.print(f"  sign in as   {_FIRST_ADMIN}")
+        out.print(f"  password:    {password}   (shown once; change it after signing in)")
     accounts = await hub.store.accounts.all()
+    out.print("  connected:" if accounts else "  no channel is connected yet: sign in and choose Channels")
     for account in accounts:
-        state = "" if account.enabled else " (disabled)"
-        out.print(f"  {account.channel}: {account.name}{state}")
-    if "web" in roles and not accounts:
-        out.print("  no channel is connected yet: sign in and choose Channels")
-    if demo:
-        from omnihub.demo import notes
-
-        for line in await notes(hub.store, hub.settings):
-            out.print(f"  {line}")
+        _introduce(account, demo, hub.settings.public_url)
+    if any(channel.startswith("/demo/email") for channel in demo.pages):
+        out.print(f"  write as a customer: {hub.settings.public_url}/demo/email/")
     out.print("")
+
+
+def _introduce(account: "Account", demo: "Demo", public_url: str) -> None:
+    from omnihub.demo import lines
+
+    marks = [*(["demo"] if account.demo else []), *([] if account.enabled else ["disabled"])]
+    out.print(f"    {account.channel}: {account.name}" + (f" ({', '.join(marks)})" if marks else ""))
+    if account.demo:
+        language = "zh" if os.environ.get("LANG", "").startswith("zh") else "en"
+        for line in lines(demo, account, public_url, language):
+            out.print(f"      {line}")

@@ -27,7 +27,7 @@ class Simulator:
                 reply_via="email",
                 notes={
                     "en": "Open the form, or its example page, and send something: the ticket appears at once.",
-                    "zh-CN": "打开表单或示例页面并提交，工单会立即出现。",
+                    "zh": "打开表单或示例页面并提交，工单会立即出现。",
                 },
             ),
         )
