@@ -68,7 +68,6 @@ class Outbound(_Section):
 
 class Tickets(_Section):
     number_start: int = 1001
-    reopen_days: int = 14
     auto_replies_per_hour: int = 3
 
 
@@ -123,9 +122,10 @@ class Settings(BaseSettings):
 
 def load(path: Path | None = None, **overrides: Any) -> Settings:
     """Raises SettingsError. Without a path: $OMNIHUB_SETTINGS, else ./settings.toml where it exists."""
-    chosen = path or Path(os.environ.get("OMNIHUB_SETTINGS", "settings.toml"))
-    if path is not None and not path.exists():
-        raise SettingsError(f"the settings file {path} does not exist")
+    named = path or (Path(os.environ["OMNIHUB_SETTINGS"]) if os.environ.get("OMNIHUB_SETTINGS") else None)
+    if named is not None and not named.exists():
+        raise SettingsError(f"the settings file {named} does not exist")
+    chosen = named or Path("settings.toml")
 
     class _Loaded(Settings):
         toml_path: ClassVar[Path | None] = chosen if chosen.exists() else None
