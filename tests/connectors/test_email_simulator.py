@@ -255,6 +255,7 @@ async def test_the_demo_account_works_from_end_to_end(demo: Simulator, toolbox: 
     desk = MemoryDesk()
     tested = connector(settings, toolbox)
     async with Listening(Settings.model_validate(settings), desk):
+        await desk.until_ready()
         await submit(demo, mail("kettle", "first@customer.test"))
         await desk.until_mails(1)
         message = read(tested, desk.requests[0])
@@ -296,6 +297,7 @@ async def test_recipients_that_show_every_turn(demo: Simulator, toolbox: Toolbox
     bounced = outgoing(to=(Handle(key="email:bounce@customer.test"),))
     desk = MemoryDesk()
     async with Listening(Settings.model_validate(settings), desk):
+        await desk.until_ready()
         await tested.send(bounced)
         await desk.until_mails(1)
     message, receipt = tested.parse(RawEvent(id="e1", account_id="a1", request=desk.requests[0]))

@@ -2,16 +2,18 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable
 
+from aiosmtplib import SMTPAuthenticationError
+
 from omnihub.connectors.contract import Finding
+from omnihub.connectors.email import tls
 from omnihub.connectors.email.imap_session import IMAPClientError, ImapSession, LoginError
 from omnihub.connectors.email.imap_thread import ImapThread
 from omnihub.connectors.email.oauth import AccessTokens
 from omnihub.connectors.email.presets import secret_hint
 from omnihub.connectors.email.settings import Settings
-from omnihub.connectors.email.smtp import Smtp, tls_context
+from omnihub.connectors.email.smtp import Smtp
 from omnihub.model.errors import OmnihubError
 
 _PATIENCE = 15.0
@@ -46,23 +48,33 @@ async def _reach(name: str, host: str, port: int, security: str, settings: Setti
     except (OSError, TimeoutError) as error:
         remedy = "Check the server's name for typing mistakes."
         return [Finding(name=f"{name}_dns", ok=False, detail=f"{host}: {error}", remedy=remedy)]
-    context = tls_context(settings) if security == "tls" else None
+    context = tls.tls_context(settings) if security == "tls" else None
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=context), _PATIENCE)
-    except ssl.SSLError as error:
-        return [Finding(name=f"{name}_tls", ok=False, detail=str(error), remedy=_tls_remedy(error))]
     except (OSError, TimeoutError) as error:
+        if refused := _not_encrypted(name, error):
+            return [refused]
         detail = f"{host}:{port}: {error or 'no answer'}"
         remedy = "Check the port, and that a firewall lets this machine reach it."
         return [Finding(name=f"{name}_tcp", ok=False, detail=detail, remedy=remedy)]
-    writer.close()
+    writer.transport.abort()  # enough is known; a polite end of TLS would wait for the other side
     return [Finding(name=f"{name}_tls" if context else f"{name}_tcp", ok=True, detail=f"{host}:{port}")]
 
 
-def _tls_remedy(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "The certificate does not fit: use the name on it, or install your own authority's certificate."
-    return "The port does not speak TLS from the start: try STARTTLS, or the provider's TLS port."
+def _not_encrypted(name: str, error: BaseException | None) -> Finding | None:
+    if remedy := tls.remedy(error):
+        return Finding(name=f"{name}_tls", ok=False, detail=tls.words(error), remedy=remedy)
+    return None
+
+
+def _upgraded(name: str, security: str) -> list[Finding]:
+    return [Finding(name=f"{name}_tls", ok=True, detail="STARTTLS")] if security == "starttls" else []
+
+
+def _silence_hint(security: str) -> str:
+    if security == "starttls":
+        return "A port that speaks TLS from the start stays silent here: choose TLS for it."
+    return "Try again; then ask the provider."
 
 
 async def _receiving(settings: Settings, tokens: AccessTokens | None) -> list[Finding]:
@@ -73,13 +85,17 @@ async def _receiving(settings: Settings, tokens: AccessTokens | None) -> list[Fi
     try:
         async with asyncio.timeout(2 * _PATIENCE):
             await line.open()
+            found += _upgraded("imap", settings.imap_security)
             return [*found, *await line.call(_mailbox_findings, line.session, settings)]
     except LoginError as error:
-        remedy = secret_hint(settings.provider)
+        remedy = secret_hint(settings.provider, settings.auth)
+        found += _upgraded("imap", settings.imap_security)
         return [*found, Finding(name="imap_login", ok=False, detail=str(error), remedy=remedy)]
     except (IMAPClientError, OSError, OmnihubError) as error:
-        detail = str(error) or "no answer in time"
-        return [*found, Finding(name="imap", ok=False, detail=detail, remedy="Try again; then ask the provider.")]
+        if refused := _not_encrypted("imap", error):
+            return [*found, refused]
+        detail, remedy = str(error) or "no answer in time", _silence_hint(settings.imap_security)
+        return [*found, Finding(name="imap", ok=False, detail=detail, remedy=remedy)]
     finally:
         await line.close()
 
@@ -111,15 +127,19 @@ async def _sending(settings: Settings, smtp: Smtp) -> list[Finding]:
     found = await _reach("smtp", settings.smtp_host, settings.smtp_port, settings.smtp_security, settings)
     if not found[-1].ok:
         return found
+    upgraded = _upgraded("smtp", settings.smtp_security)
     try:
         greeting = await asyncio.wait_for(smtp.probe(), 2 * _PATIENCE)
     except (OmnihubError, TimeoutError) as error:
-        remedy = secret_hint(settings.provider)
-        return [
-            *found,
-            Finding(name="smtp_login", ok=False, detail=str(error) or "no answer in time", remedy=remedy),
-        ]
-    return [*found, Finding(name="smtp_login", ok=True, detail=greeting)]
+        if refused := _not_encrypted("smtp", error):
+            return [*found, refused]
+        detail = str(error) or "no answer in time"
+        if isinstance(error.__cause__, SMTPAuthenticationError):
+            remedy = secret_hint(settings.provider, settings.auth)
+            return [*found, *upgraded, Finding(name="smtp_login", ok=False, detail=detail, remedy=remedy)]
+        remedy = _silence_hint(settings.smtp_security)
+        return [*found, Finding(name="smtp", ok=False, detail=detail, remedy=remedy)]
+    return [*found, *upgraded, Finding(name="smtp_login", ok=True, detail=greeting)]
 
 
 def _plus_addressing(settings: Settings) -> Finding:

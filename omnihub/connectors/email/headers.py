@@ -142,7 +142,9 @@ def b64(text: str) -> bytes:
 
 
 def message_ids(value: str) -> tuple[str, ...]:
-    """Ids in order, without angle brackets; `<a@b><c@d>`, folds inside and missing brackets are met."""
+    """Ids in order, without angle brackets; `<a@b><c@d>`, folds inside and missing brackets are met, and long
+    ids that a sender (Python's email package among them) folded as encoded-words."""
+    value = decode_words(value)
     found = [_SPACE.sub("", match) for match in _ID.findall(value)]
     if not found:
         words = [word.strip("<>,;\"'()") for word in value.split()]

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from omnihub.connectors.contract import Desk
+from omnihub.connectors.email import tls
 from omnihub.connectors.email.imap_cursor import Cursor
 from omnihub.connectors.email.imap_session import IMAPClientError, LoginError, Opened, Summary
 from omnihub.connectors.email.imap_thread import ImapThread
@@ -71,8 +72,7 @@ class ImapReceiver:
                 pause = self._pauses.login
             except Exception as error:
                 # Whatever a server or a network may think of: said aloud, and tried again.
-                words = str(error) or type(error).__name__
-                await self._report(ok=False, detail=f"{self._settings.imap_host}: {words}")
+                await self._report(ok=False, detail=f"{self._settings.imap_host}: {tls.explained(error)}")
                 pause = min(self._pauses.longest, self._pauses.first * 2**self._failures)
             finally:
                 await line.close()
@@ -80,9 +80,7 @@ class ImapReceiver:
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))
 
     async def _report_login(self, error: Exception) -> None:
-        if self._tokens:
-            self._tokens.forget()
-        detail = f"sign-in refused: {error}. {secret_hint(self._settings.provider)}"
+        detail = f"sign-in refused: {error}. {secret_hint(self._settings.provider, self._settings.auth)}"
         await self._report(ok=False, detail=detail)
 
     async def _report(self, *, ok: bool, detail: str) -> None:

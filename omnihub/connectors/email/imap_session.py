@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, cast
+from typing import Any
 
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientError, LoginError
@@ -17,7 +17,7 @@ from imapclient.imapclient import SENT
 
 from omnihub.connectors.email.headers import message_ids
 from omnihub.connectors.email.settings import Settings
-from omnihub.connectors.email.smtp import tls_context
+from omnihub.connectors.email.tls import NotEncrypted, tls_context
 
 CONNECT_TIMEOUT = 20.0
 READ_TIMEOUT = 60.0
@@ -78,13 +78,28 @@ class _Client(IMAPClient):  # type: ignore[misc]
             def _create_socket(self, timeout: float | None = None) -> socket.socket:
                 bare = socket.create_connection((self.host, self.port), CONNECT_TIMEOUT)
                 outer._shown(bare)
-                if not outer.ssl:
-                    return bare
-                wrapped = outer.ssl_context.wrap_socket(bare, server_hostname=self.host)
-                outer._shown(wrapped)
-                return cast("socket.socket", wrapped)
+                return outer.ssl_context.wrap_socket(bare, self.host) if outer.ssl else bare
 
         return _Connection(self.host, self.port)
+
+
+class _Handshake:
+    """What imaplib takes for an SSL context. Shows the encrypted socket before the handshake: wrapping empties
+    the bare one, and a server that falls silent in the handshake could not be cut."""
+
+    def __init__(self, context: ssl.SSLContext, shown: Callable[[socket.socket], None]) -> None:
+        self._context = context
+        self._shown = shown
+
+    def wrap_socket(self, bare: socket.socket, server_hostname: str) -> socket.socket:
+        wrapped = self._context.wrap_socket(bare, server_hostname=server_hostname, do_handshake_on_connect=False)
+        try:
+            self._shown(wrapped)
+            wrapped.do_handshake()
+        except (OSError, ValueError):
+            wrapped.close()
+            raise
+        return wrapped
 
 
 class ImapSession:
@@ -98,10 +113,20 @@ class ImapSession:
         self._socket: socket.socket | None = None
 
     def open(self, access_token: str = "") -> None:
-        """Connects, signs in and names itself. 163, 126 and yeah.net refuse SELECT to clients that never
-        sent ID ("Unsafe Login", seen in imapclient issue 544, read 2026-11). Raises LoginError."""
+        """Connects, signs in and names itself; after a LoginError it may be called again.
+
+        163, 126 and yeah.net refuse SELECT to clients that never sent ID ("Unsafe Login", seen in imapclient
+        issue 544, read 2026-11)."""
+        if self._client is None:
+            self._connect()
+        self._login(access_token)
+        if self.can("ID"):
+            with suppress(IMAPClientError):  # some servers advertise it and then refuse it
+                self.client.id_(_ID)
+
+    def _connect(self) -> None:
         settings = self._settings
-        context = None if settings.imap_security == "none" else tls_context(settings)
+        context = None if settings.imap_security == "none" else _Handshake(tls_context(settings), self._see)
         self._client = _Client(
             self._see,
             settings.imap_host,
@@ -112,12 +137,9 @@ class ImapSession:
         )
         self._client.normalise_times = False
         if settings.imap_security == "starttls":
+            if not self.can("STARTTLS"):
+                raise NotEncrypted("the IMAP server offers no STARTTLS")
             self._client.starttls(context)
-            self._see(self._client._imap.sock)
-        self._login(access_token)
-        if self.can("ID"):
-            with suppress(IMAPClientError):  # some servers advertise it and then refuse it
-                self._client.id_(_ID)
 
     def _see(self, connection: socket.socket) -> None:
         self._socket = connection

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from omnihub.connectors.email.imap_session import ImapSession
+from omnihub.connectors.email.imap_session import ImapSession, LoginError
 from omnihub.connectors.email.oauth import AccessTokens
 from omnihub.connectors.email.settings import Settings
 
@@ -23,7 +23,12 @@ class ImapThread:
 
     async def open(self) -> None:
         """Raises LoginError, OSError, or what the token's provider says."""
-        token = await self._tokens.current() if self._tokens else ""
+        if self._tokens:
+            await self._tokens.use(self._open, LoginError)
+        else:
+            await self._open("")
+
+    async def _open(self, token: str) -> None:
         await self.call(self.session.open, token)
 
     async def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,11 +1,15 @@
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import aiohttp
 
+from omnihub.connectors.email import tls
 from omnihub.connectors.email.settings import Settings
 from omnihub.model.errors import Refused, TryLater
 
+T = TypeVar("T")
 _MARGIN = 120.0  # seconds before its end at which a token counts as used up
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
@@ -24,13 +28,34 @@ class AccessTokens:
     async def current(self) -> str:
         """Raises Refused where the provider says no, TryLater where it cannot be reached."""
         async with self._lock:
-            if not self._token or time.monotonic() >= self._good_until:
+            if not self._is_good():
                 await self._refresh()
             return self._token
 
-    def forget(self) -> None:
-        """The server did not take the token; the next call asks for another."""
-        self._token = ""
+    async def use(self, sign_in: Callable[[str], Awaitable[T]], refused: type[Exception]) -> T:
+        """Signs in with the token at hand. One that was kept may have been revoked meanwhile: where the
+        server does not take it, a new one is tried at once; a new one that is refused stays refused."""
+        kept = self._is_good()
+        token = await self.current()
+        try:
+            return await sign_in(token)
+        except refused:
+            self._forget(token)
+            if not kept:
+                raise
+        token = await self.current()
+        try:
+            return await sign_in(token)
+        except refused:
+            self._forget(token)
+            raise
+
+    def _forget(self, token: str) -> None:
+        if token == self._token:  # else somebody has fetched another one already
+            self._token = ""
+
+    def _is_good(self) -> bool:
+        return bool(self._token) and time.monotonic() < self._good_until
 
     async def _refresh(self) -> None:
         form = {
@@ -46,7 +71,7 @@ class AccessTokens:
                 words = await answer.json(content_type=None)
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise TryLater(f"the OAuth token address cannot be used: {error or type(error).__name__}") from error
+            raise TryLater(f"the OAuth token address cannot be used: {tls.explained(error)}") from error
         if status >= 500 or status == 429:
             raise TryLater(f"the OAuth token address answered {status}")
         if status != 200 or not isinstance(words, dict) or not words.get("access_token"):

@@ -29,6 +29,10 @@ def _servers(imap: str, smtp: str, smtp_port: int = 465, **more: Any) -> dict[st
     } | more
 
 
+_TOKEN = (
+    "Check that the refresh token was made for this very mailbox, with the scopes in the channel's README, and"
+    " that the provider allows IMAP and SMTP for it."
+)
 _CODE = "Use the authorisation code (授权码) made in the web mail's settings, not the login password."
 
 PRESETS: Mapping[str, Preset] = {
@@ -97,6 +101,8 @@ def with_preset(values: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def secret_hint(provider: str) -> str:
+def secret_hint(provider: str, auth: str = "password") -> str:
+    if auth == "oauth2":
+        return _TOKEN
     preset = PRESETS.get(provider)
     return preset.secret_hint if preset else "Check the user name and password with the mail server's owner."

@@ -3,6 +3,7 @@ from datetime import datetime
 
 import structlog
 
+from omnihub.connectors.email import tls
 from omnihub.connectors.email.imap_session import IMAPClientError
 from omnihub.connectors.email.imap_thread import ImapThread
 from omnihub.connectors.email.oauth import AccessTokens
@@ -45,7 +46,7 @@ class SentCopies:
                 await self._append(raw, at)
             self.trouble = ""
         except (IMAPClientError, OSError, OmnihubError) as error:
-            self.trouble = f"a reply was sent, but not copied to the Sent folder: {error or type(error).__name__}"
+            self.trouble = f"a reply was sent, but not copied to the Sent folder: {tls.explained(error)}"
             _log.warning("sent_copy_failed", address=self._settings.address, error=str(error))
 
     async def _append(self, raw: bytes, at: datetime) -> None:

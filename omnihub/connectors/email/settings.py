@@ -1,17 +1,20 @@
 import ipaddress
 import re
+import ssl
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
-from omnihub.connectors.email.presets import Provider, with_preset
+from omnihub.connectors.email.presets import PRESETS, Provider, with_preset
 
 TransportSecurity = Literal["tls", "starttls", "none"]
 FromStyle = Literal["desk", "author", "author_via_desk"]
 
 ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
+_BY_OAUTH = {"auth": "oauth2"}
 START_FROM = r"^(now|all|days:[1-9]\d{0,3})$"
 
 
@@ -23,6 +26,9 @@ def _shown(
     help_en: str = "",
     help_zh: str = "",
     advanced: bool = False,
+    widget: str = "",
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    shown_if: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Any:
     """A field with its words; `more` goes to pydantic's Field."""
@@ -31,12 +37,21 @@ def _shown(
         "description_zh": help_zh,
         "group": group,
         "advanced": advanced,
+        **({"widget": widget} if widget else {}),
+        **({"shown_if": dict(shown_if)} if shown_if else {}),
+        **({"presets": {key: dict(values) for key, values in presets.items()}} if presets else {}),
     }
     return Field(title=title, description=help_en, json_schema_extra=extra, **more)
 
 
 class Settings(ChannelSettings):
-    provider: Provider = _shown("Provider", "服务商", "mailbox", default="custom")
+    provider: Provider = _shown(
+        "Provider",
+        "服务商",
+        "mailbox",
+        default="custom",
+        presets={key: preset.values for key, preset in PRESETS.items()},
+    )
     address: str = _shown("Mailbox address", "邮箱地址", "mailbox")
     sender_name: str = _shown(
         "Sender name",
@@ -193,15 +208,19 @@ class Settings(ChannelSettings):
         help_zh="允许邮件服务器通过 HTTP 推送原始邮件。留空则关闭。",
     )
 
-    oauth_client_id: str = _shown("OAuth client id", "OAuth 客户端 ID", "oauth", default="")
+    oauth_client_id: str = _shown("OAuth client id", "OAuth 客户端 ID", "oauth", default="", shown_if=_BY_OAUTH)
     oauth_client_secret: SecretStr = _shown(
-        "OAuth client secret", "OAuth 客户端密钥", "oauth", default=SecretStr("")
+        "OAuth client secret", "OAuth 客户端密钥", "oauth", default=SecretStr(""), shown_if=_BY_OAUTH
     )
     oauth_refresh_token: SecretStr = _shown(
-        "OAuth refresh token", "OAuth 刷新令牌", "oauth", default=SecretStr("")
+        "OAuth refresh token", "OAuth 刷新令牌", "oauth", default=SecretStr(""), shown_if=_BY_OAUTH
     )
-    oauth_token_url: str = _shown("OAuth token address", "OAuth 令牌地址", "oauth", default="", advanced=True)
-    oauth_scope: str = _shown("OAuth scope", "OAuth 权限范围", "oauth", default="", advanced=True)
+    oauth_token_url: str = _shown(
+        "OAuth token address", "OAuth 令牌地址", "oauth", default="", advanced=True, shown_if=_BY_OAUTH
+    )
+    oauth_scope: str = _shown(
+        "OAuth scope", "OAuth 权限范围", "oauth", default="", advanced=True, shown_if=_BY_OAUTH
+    )
 
     dkim_selector: str = _shown(
         "DKIM selector",
@@ -213,13 +232,35 @@ class Settings(ChannelSettings):
         help_zh="仅在发信服务器不自动签名时填写。",
     )
     dkim_domain: str = _shown(
-        "DKIM domain", "DKIM 域名", "dkim", default="", advanced=True, help_en="Empty: the address's domain."
+        "DKIM domain",
+        "DKIM 域名",
+        "dkim",
+        default="",
+        advanced=True,
+        help_en="Empty: the address's domain.",
+        help_zh="留空则使用邮箱地址的域名。",
     )
     dkim_private_key: SecretStr = _shown(
         "DKIM private key (PEM)", "DKIM 私钥（PEM）", "dkim", default=SecretStr(""), advanced=True
     )
     verify_certificate: bool = _shown(
-        "Check the servers' certificates", "校验服务器证书", "mailbox", default=True, advanced=True
+        "Check the servers' certificates",
+        "校验服务器证书",
+        "mailbox",
+        default=True,
+        advanced=True,
+        help_en="Off: anybody on the way can pose as the server and read the password.",
+        help_zh="关闭后，网络途中的任何人都可能冒充服务器并读取密码。",
+    )
+    certificate_authority: str = _shown(
+        "Own certificate authority (PEM)",
+        "自有证书颁发机构（PEM）",
+        "mailbox",
+        default="",
+        advanced=True,
+        widget="textarea",
+        help_en="For servers with a certificate of your own; believed beside the public authorities.",
+        help_zh="除本机信任的机构外，还信任此证书；用于使用自签证书的服务器。",
     )
 
     @model_validator(mode="before")
@@ -257,6 +298,17 @@ class Settings(ChannelSettings):
                 load_pem_private_key(pem.encode(), password=None)
             except (ValueError, TypeError) as error:
                 raise ValueError("this is not an unencrypted private key in PEM form") from error
+        return value
+
+    @field_validator("certificate_authority")
+    @classmethod
+    def _usable_authority(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=value)
+        except (ValueError, ssl.SSLError) as error:
+            raise ValueError("this is not a certificate in PEM form") from error
         return value
 
     @model_validator(mode="after")

@@ -3,12 +3,15 @@ import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import aiosmtplib
 
+from omnihub.connectors.email import tls
 from omnihub.connectors.email.oauth import AccessTokens
 from omnihub.connectors.email.pool import Line, SmtpPool, hang_up
+from omnihub.connectors.email.presets import secret_hint
 from omnihub.connectors.email.settings import Settings
 from omnihub.model.errors import Refused, TryLater, Uncertain
 from omnihub.model.outgoing import SendResult
@@ -96,41 +99,62 @@ class Smtp:
 
     async def _dial(self) -> aiosmtplib.SMTP:
         settings = self._settings
+        try:
+            if self._tokens:
+                return await self._tokens.use(self._open, aiosmtplib.SMTPAuthenticationError)
+            return await self._open()
+        except aiosmtplib.SMTPAuthenticationError as error:
+            hint = secret_hint(settings.provider, settings.auth)
+            raise TryLater(f"sign-in failed: {error.code} {error.message}. {hint}", after=AUTH_RETRY) from error
+        except Refused as error:  # no token: the account is at fault, not the mail
+            raise TryLater(f"sign-in failed: {error}", after=AUTH_RETRY) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            after = AUTH_RETRY if tls.remedy(error) else None
+            server = f"{settings.smtp_host}:{settings.smtp_port}"
+            raise TryLater(f"cannot reach {server}: {_words(error)}", after=after) from error
+
+    async def _open(self, token: str = "") -> aiosmtplib.SMTP:
+        settings = self._settings
         client = aiosmtplib.SMTP(
             hostname=settings.smtp_host,
             port=settings.smtp_port,
             local_hostname=settings.domain if settings.domain.isascii() else "localhost",
             timeout=COMMAND_TIMEOUT,
             use_tls=settings.smtp_security == "tls",
-            start_tls=settings.smtp_security == "starttls",
-            tls_context=None if settings.smtp_security == "none" else tls_context(settings),
+            start_tls=False,
+            tls_context=None if settings.smtp_security == "none" else self._tls_context,
         )
         try:
             await client.connect()
-            await self._sign_in(client)
-        except aiosmtplib.SMTPAuthenticationError as error:
-            client.close()
-            if self._tokens:
-                self._tokens.forget()
-            raise TryLater(f"sign-in failed: {error.code} {error.message}", after=AUTH_RETRY) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            client.close()
-            raise TryLater(f"cannot reach {settings.smtp_host}:{settings.smtp_port}: {_words(error)}") from error
+            if settings.smtp_security == "starttls":
+                await _start_tls(client)
+            await self._sign_in(client, token)
         except BaseException:
             client.close()
             raise
         return client
 
-    async def _sign_in(self, client: aiosmtplib.SMTP) -> None:
+    @cached_property
+    def _tls_context(self) -> ssl.SSLContext:
+        return tls.tls_context(self._settings)
+
+    async def _sign_in(self, client: aiosmtplib.SMTP, token: str) -> None:
         settings = self._settings
         login = settings.smtp_username or settings.login
         await client.ehlo()
-        if self._tokens:
-            await client.auth_xoauth2(login, await self._tokens.current())
+        if token:
+            await client.auth_xoauth2(login, token)
             return
         password = settings.smtp_password.get_secret_value() or settings.password.get_secret_value()
         if password and client.server_auth_methods:
             await client.login(login, password)
+
+
+async def _start_tls(client: aiosmtplib.SMTP) -> None:
+    await client.ehlo()
+    if not client.supports_extension("starttls"):
+        raise tls.NotEncrypted("the SMTP server offers no STARTTLS")
+    await client.starttls()
 
 
 async def _envelope(client: aiosmtplib.SMTP, mail: _Mail) -> dict[str, str]:
@@ -183,6 +207,8 @@ def _verdict(code: int, words: str) -> TryLater | Refused:
 
 
 def _words(error: BaseException) -> str:
+    if tls.remedy(error):
+        return tls.explained(error)
     return str(getattr(error, "message", "") or error or type(error).__name__)
 
 
@@ -196,11 +222,3 @@ def aliases(words: str, host: str) -> tuple[str, ...]:
             domain = "email" if region[1] == "us-east-1" else region[1]
             found.append(f"{bare}@{domain}.amazonses.com")
     return tuple(found)
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not settings.verify_certificate:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
