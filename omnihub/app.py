@@ -163,8 +163,11 @@ async def _kept_alive(name: str, work: Callable[[], Awaitable[None]]) -> None:
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+    if not tasks:
+        return
+    _, left = await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+    for task in left:
+        log.warning("worker.not_ended", worker=task.get_name(), seconds=_DRAIN_SECONDS)
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:

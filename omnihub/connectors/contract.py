@@ -88,7 +88,8 @@ class ChannelSettings(BaseModel):
     """Base of every channel's Settings. Secrets are SecretStr; titles are English, with the Chinese label
     in `json_schema_extra={"title_zh": …}` and help texts in `description` and `description_zh`."""
 
-    model_config = ConfigDict(extra="forbid")
+    # What was entered may be a secret in the wrong place: an error says what is wrong, never what stood there.
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -93,18 +93,28 @@ async def merge_contacts(
 
 
 async def unmerge_contacts(store: Store, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:
-    """Handles, conversations and tickets that came by the merge go back; what came since stays."""
+    """Handles, conversations and tickets that came by the merge go back; what came since stays, and so does
+    what went elsewhere since. Raises Conflict when the two are no longer one by this merge."""
     before = operation["before"]
-    loser_id, winner_id = before["contact_id"], before["into_id"]
+    loser_id = before["contact_id"]
     loser = await store.contacts.get(loser_id, session)
-    winner = await store.contacts.get(winner_id, session)
-    await store.contacts.restore_identities(before["identities"], session)
-    gone = {identity["_id"] for identity in before["identities"]}
+    if loser["merged_into"] != before["into_id"]:
+        raise Conflict("these two contacts are no longer one")
+    # The winner may have been merged on since.
+    winner = await store.contacts.final(before["into_id"], session)
+    held = {identity["_id"] for identity in await store.contacts.identities_of(winner["_id"], session)}
+    back = [identity for identity in before["identities"] if identity["_id"] in held]
+    gone = [identity["_id"] for identity in back]
+    await store.contacts.restore_identities(back, session)
     kept = [key for key in winner["identities"] if key not in gone]
-    await store.contacts.change(winner_id, {"identities": kept}, session)
-    await store.contacts.change(loser_id, {"merged_into": None}, session)
-    await store.conversations.move_to_contact(before["conversation_ids"], loser_id, session)
-    await store.tickets.move_to_contact(before["ticket_ids"], loser_id, loser["name"], session)
+    await store.contacts.change(winner["_id"], {"identities": kept}, session)
+    await store.contacts.change(loser_id, {"merged_into": None, "identities": gone}, session)
+    conversations = {c["_id"] for c in await store.conversations.of_contact(winner["_id"], session)}
+    theirs = [one for one in before["conversation_ids"] if one in conversations]
+    await store.conversations.move_to_contact(theirs, loser_id, session)
+    tickets = set(await store.tickets.ids_of_contact(winner["_id"], session))
+    own = [one for one in before["ticket_ids"] if one in tickets]
+    await store.tickets.move_to_contact(own, loser_id, loser["name"], session)
     await store.operations.mark_undone(operation["_id"], session)
     await store.events.add([_told("contact.unmerged", operation, actor)], session)
 

@@ -3,18 +3,20 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from omnihub.inbox.workset import Item, Workset, unique_references
+from omnihub.inbox.workset import Item, Workset, thread_keys, unique_references
 from omnihub.model.documents import OPEN_STATUSES, ConversationDoc, MessageDoc, TicketDoc
 from omnihub.model.inbound import InboundMessage
 from omnihub.threading import ConversationFact, Facts, Link, ReplyTokens, TicketFact
 
 
-def thread_keys(message: InboundMessage) -> list[str]:
-    """Under which names its exchange may be known. Stray automatic mail of one sender is kept in one place,
-    so that a mail loop makes one long conversation and not thousands of tickets."""
-    if message.silent and message.kind in ("auto_reply", "bounce"):
-        return [message.thread_key, f"auto:{message.sender.key}"]
-    return [message.thread_key]
+def _where_now(item: Item, work: Workset, conversation_id: str) -> str:
+    """The token names the conversation that our answer was written in; an agent may have split the answer off
+    since, and then what it was answered with goes where it is."""
+    for ref in reversed(unique_references(item.message)):
+        for stored in work.by_id.get((item.account.id, ref), []):
+            if stored["direction"] == "outbound" and conversation_id in ref:
+                return stored["conversation_id"]
+    return conversation_id
 
 
 def gather(item: Item, work: Workset, tokens: ReplyTokens, own: frozenset[str], at: datetime) -> Facts:
@@ -24,7 +26,7 @@ def gather(item: Item, work: Workset, tokens: ReplyTokens, own: frozenset[str], 
         now=at,
         own=own,
         reopen_days=account.policy.reopen_days,
-        token=_conversation(work, token) if token else None,
+        token=_conversation(work, _where_now(item, work, token)) if token else None,
         ancestors=tuple(_ancestors(item, work, own)),
         descendants=tuple(_descendants(item, work, own)),
         siblings=tuple(_siblings(item, work, own)),

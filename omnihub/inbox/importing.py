@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from omnihub.connectors.registry import Connectors
 from omnihub.inbox.intake import Intake
 from omnihub.model.account import Account
-from omnihub.model.errors import Invalid
-from omnihub.model.raw import RawRequest
+from omnihub.model.errors import Invalid, OmnihubError
+from omnihub.model.raw import RawEvent, RawRequest
 from omnihub.store.database import now
 from omnihub.store.store import Store
 
-# A line that only begins with "From " may be a customer's; a separator ends with a time and a year.
-_SEPARATOR = re.compile(rb"^From .*\d{1,2}:\d{2}(:\d{2})?.*\d{4}\s*$")
+# A line that begins with "From " may be a customer's own. A separator ends with a time and a year, and a
+# header follows it.
+_SEPARATOR = re.compile(rb"From .*\d{1,2}:\d{2}(:\d{2})?.*\d{4}\s*$")
+_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:|>?From ")
 _BATCH = 200
 _BATCH_BYTES = 33_554_432
 
@@ -32,17 +35,25 @@ class Progress:
 def mbox_mails(path: Path) -> Iterator[bytes]:
     """Each mail of an mbox file (mboxo or mboxrd), read as a stream."""
     lines: list[bytes] = []
-    after_blank, started = True, False
+    after_blank, begun = True, False
+    separator = b""
     with path.open("rb") as file:
         for line in file:
-            if after_blank and line.startswith(b"From ") and (not started or _SEPARATOR.match(line)):
-                if started and lines:
+            if separator and begun and not _HEADER.match(line):
+                lines.append(separator)
+            elif separator:
+                if lines:
                     yield _mail(lines)
-                lines, started = [], True
-            else:
-                started = True
-                lines.append(line[1:] if _quoted_from(line) else line)
+                lines, begun = [], True
+            separator = b""
+            if after_blank and line.startswith(b"From ") and (not begun or _SEPARATOR.match(line)):
+                separator, after_blank = line, False
+                continue
+            begun = True
+            lines.append(line[1:] if _quoted_from(line) else line)
             after_blank = line in (b"\n", b"\r\n")
+    if separator and begun:
+        lines.append(separator)
     if lines:
         yield _mail(lines)
 
@@ -83,19 +94,39 @@ def mails(kind: str, path: Path) -> Iterator[bytes]:
 
 
 async def import_mails(
-    store: Store, intake: Intake, account: Account, source: Iterator[bytes], total: int
+    store: Store,
+    connectors: Connectors,
+    intake: Intake,
+    account: Account,
+    source: Iterator[bytes],
+    total: int,
 ) -> AsyncIterator[Progress]:
-    """Yields after each batch. Cut off anywhere, it goes on where it was: what is journaled stays so, and
-    what was not taken in yet is taken in when its batch comes again."""
+    """Raises Invalid where the account does not read mails. Yields after each batch. Cut off anywhere, it
+    goes on where it was: what is journaled stays so, and what was not taken in yet is taken in when its batch
+    comes again."""
     done = repeated = dead = 0
     for batch in _batches(source):
         requests = [_request(raw) for raw in batch]
+        if not done:
+            await _require_readable(connectors, account, requests)
         entries = await store.journal.append_many(account.id, requests, silent=True, ring=False)
         await intake.process(await store.journal.load([entry.id for entry in entries]))
         done += len(batch)
         repeated += sum(entry.repeated for entry in entries)
         dead += await store.journal.count_dead([entry.id for entry in entries])
         yield Progress(done=done, total=total, repeated=repeated, dead=dead)
+
+
+async def _require_readable(connectors: Connectors, account: Account, requests: list[RawRequest]) -> None:
+    """A form that is handed an archive would make a dead letter of every mail in it."""
+    connector = await connectors.of(account)
+    for request in requests:
+        try:
+            connector.parse(RawEvent(id="", account_id=account.id, request=request, silent=True))
+        except OmnihubError:
+            continue
+        return
+    raise Invalid(f"{account.name} cannot read any of these mails", {"account": "is it a mailbox?"})
 
 
 def _batches(source: Iterator[bytes]) -> Iterator[list[bytes]]:

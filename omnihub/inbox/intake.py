@@ -15,14 +15,15 @@ from omnihub.inbox.contacts import merge_contacts
 from omnihub.inbox.files import bounded, new_attachments
 from omnihub.inbox.placing import take_in
 from omnihub.inbox.receipts import note_receipt
+from omnihub.inbox.summary import summarise_many
 from omnihub.inbox.workset import Item, Workset
 from omnihub.model.documents import AttachmentRef, MessageDoc
-from omnihub.model.errors import NotFound, OmnihubError
+from omnihub.model.errors import OmnihubError
 from omnihub.model.ids import id_from, new_id
-from omnihub.model.inbound import InboundMessage, Receipt
+from omnihub.model.inbound import Inbound, InboundMessage, Receipt
 from omnihub.model.raw import RawEvent
 from omnihub.settings import Settings
-from omnihub.store.database import Session, now
+from omnihub.store.database import Session, is_outage, now
 from omnihub.store.errands import ERRANDS, Errand
 from omnihub.store.events import SYSTEM
 from omnihub.store.journal import INTAKE
@@ -36,6 +37,7 @@ TICKET_NUMBERS = "ticket_number"
 _TRIES = 8
 _MANY = 10
 _IDLE_SECONDS = 1.0
+_LARGE_BYTES = 262_144
 
 
 @dataclass(slots=True)
@@ -70,12 +72,18 @@ class Intake:
                     behind = False
                 if loop.time() - swept_at > self._settings.intake.sweep_seconds:
                     swept_at = loop.time()
-                    await self.drain(older_than=self._settings.intake.sweep_seconds)
+                    await self._sweep()
                 await self.turn(_IDLE_SECONDS)
             except PyMongoError as error:
                 behind = True
                 log.warning("intake.database_away", error=str(error))
                 await asyncio.sleep(_IDLE_SECONDS)
+
+    async def _sweep(self) -> None:
+        """While rings still wait to be answered, what is old is only waiting its turn: were it swept, every
+        worker would take in the same events as the others."""
+        if await self._store.bell.waiting(INTAKE) < self._settings.intake.batch:
+            await self.drain(older_than=self._settings.intake.sweep_seconds)
 
     async def turn(self, wait_seconds: float = 0.01) -> int:
         """Takes in what was rung. Returns how many raw events that were."""
@@ -84,17 +92,20 @@ class Intake:
         if ids is None:  # no bell: look by ourselves
             await asyncio.sleep(_IDLE_SECONDS)
             ids = await self._store.journal.waiting(0, batch)
-        if ids:
-            await self.process(await self._store.journal.load(ids))
+        await self._process_all(ids)
         return len(ids)
 
     async def drain(self, older_than: float = 0) -> int:
         """Takes in what nobody rang for, or whose worker died. Returns how many raw events that were."""
         done = 0
         while ids := await self._store.journal.waiting(older_than, self._settings.intake.batch):
-            await self.process(await self._store.journal.load(ids))
+            await self._process_all(ids)
             done += len(ids)
         return done
+
+    async def _process_all(self, ids: Sequence[str]) -> None:
+        async for events in self._store.journal.portions(ids):
+            await self.process(events)
 
     async def process(self, events: Sequence[RawEvent]) -> None:
         parsed = [p for event in events if (p := await self._parse(event)) is not None]
@@ -102,12 +113,13 @@ class Intake:
             return
         try:
             await self._commit(parsed)
-        except PyMongoError:
-            raise
         except Exception as error:
+            if is_outage(error):
+                raise
             if len(parsed) > 1:  # one of them spoils the batch: find it
-                for one in parsed:
-                    await self.process([one.event])
+                half = len(parsed) // 2
+                for part in (parsed[:half], parsed[half:]):
+                    await self.process([one.event for one in part])
                 return
             log.exception("intake.failed", event_id=parsed[0].event.id)
             dead = parsed[0].event.attempts + 1 >= self._settings.intake.attempts
@@ -119,14 +131,14 @@ class Intake:
             account = await self._store.accounts.get(event.account_id)
             connector = await self._connectors.of(account)
             parsed = Parsed(event=event, connector=connector)
-            for said in connector.parse(event):
+            for said in await _read(connector, event):
                 if isinstance(said, Receipt):
                     parsed.receipts.append(said)
                 else:
                     parsed.messages.append(bounded(said))
         except PyMongoError:
             raise
-        except (OmnihubError, NotFound) as error:
+        except OmnihubError as error:
             await self._store.journal.fail(event.id, str(error), dead=True)
             return None
         except Exception as error:
@@ -142,6 +154,8 @@ class Intake:
             try:
                 written = await self._store.transaction(lambda session: self._write(parsed, session))
             except (DuplicateKeyError, BulkWriteError) as lost:
+                if is_outage(lost):
+                    raise
                 error = lost  # somebody else stored one of these a moment ago: look again
                 continue
             await self._after(parsed, written)
@@ -169,7 +183,7 @@ class Intake:
         await self._save(work, session)
         for one in parsed:
             for receipt in one.receipts:
-                await note_receipt(self._store, one.event.account_id, receipt, session)
+                await note_receipt(self._store, one.event.account_id, receipt, session, quietly=one.event.silent)
         await self._store.journal.settle([one.event.id for one in parsed], session)
         return work
 
@@ -187,13 +201,14 @@ class Intake:
         )
 
     def _take_in(self, one: Parsed, item: Item, work: Workset) -> None:
-        message = _renamed_if_taken(item, work)
-        if message is None:
-            return
+        own = one.connector.own_handles()
         refs = one.attachments.get(item.message.external_id, ())
-        item = replace(item, message=message)
+        named = _renamed_if_taken(item, work, own)
+        if named is None:
+            return
+        item = named
         received: datetime = one.event.request.received_at
-        stored = take_in(item, received, refs, work, self._tokens, one.connector.own_handles())
+        stored = take_in(item, received, refs, work, self._tokens, own)
         errand = _confirmation(one, item, stored, work)
         if errand:
             work.errands.append(errand)
@@ -207,17 +222,26 @@ class Intake:
         await store.conversations.save(list(work.new_conversations.values()), work.changed_conversations, session)
         await joining.move_stored(store, work, session)
         await store.messages.insert(work.new_messages, session)
-        for operation in work.operations:
-            await store.operations.add(operation, session)
         await store.errands.add(work.errands, session)
         await store.events.add(work.events, session)
         await joining.finish(store, work, session)
+        for operation in work.operations:
+            await store.operations.add(operation, session)
+        await summarise_many(store, work.stale_tickets, session)
         for loser, (winner, evidence) in work.proven_contacts.items():
             await merge_contacts(store, loser, winner, SYSTEM, evidence, session)
 
     async def _after(self, parsed: list[Parsed], work: Workset) -> None:
         await self._store.bell.ring(ERRANDS, [errand["_id"] for errand in work.errands])
         await self._store.accounts.note_event(sorted({one.event.account_id for one in parsed}))
+
+
+async def _read(connector: Connector, event: RawEvent) -> Sequence[Inbound]:
+    """Lets the process's other work go on meanwhile: a live view or a timer must not wait for a batch."""
+    if len(event.request.body) > _LARGE_BYTES:
+        return await asyncio.to_thread(connector.parse, event)
+    await asyncio.sleep(0)
+    return connector.parse(event)
 
 
 def _mass_mail_marked(message: InboundMessage) -> InboundMessage:
@@ -228,20 +252,31 @@ def _mass_mail_marked(message: InboundMessage) -> InboundMessage:
     return replace(message, evidence=replace(message.evidence, bulk=True))
 
 
-def _renamed_if_taken(item: Item, work: Workset) -> InboundMessage | None:
+def _renamed_if_taken(item: Item, work: Workset, own: frozenset[str]) -> Item | None:
     """None for a message that is stored already. A different one under the same id, as broken senders make
     them, gets a second name: nothing that a customer sent is dropped for its id."""
     message = item.message
     stored = work.stored.get((item.account.id, message.external_id))
     if stored is None:
-        return message
-    if not message.fingerprint or stored["fingerprint"] in ("", message.fingerprint):
+        return item
+    if _is_same(message, stored, own):
         return None
     second = f"{message.external_id}#{message.fingerprint[:16]}"
     if (item.account.id, second) in work.stored:
         return None
     problem = "another message came under the same id"
-    return replace(message, external_id=second, problems=(*message.problems, problem))
+    # A mail is its own thread's name: under the taken one it would continue a stranger's.
+    thread_key = second if message.thread_key == message.external_id else message.thread_key
+    renamed = replace(message, external_id=second, thread_key=thread_key, problems=(*message.problems, problem))
+    return replace(item, message=renamed, aliases=(message.external_id,))
+
+
+def _is_same(message: InboundMessage, stored: MessageDoc, own: frozenset[str]) -> bool:
+    """Our own answers have no fingerprint: a customer's mail under the id of one is not its copy."""
+    if not message.fingerprint or stored["fingerprint"] == message.fingerprint:
+        return True
+    ours = stored["direction"] == "outbound" and message.direction == "inbound"
+    return not stored["fingerprint"] and not (ours and message.sender.key not in own)
 
 
 def _confirmation(one: Parsed, item: Item, stored: MessageDoc, work: Workset) -> Errand | None:

@@ -57,6 +57,7 @@ def _operation(
             "open": other["open"],
             "proof": proof["_id"],
             "message_ids": [],
+            "note_ids": [],
         },
         undone_at=None,
         at=now(),
@@ -80,11 +81,11 @@ async def move_stored(store: Store, work: Workset, session: Session) -> None:
 async def finish(store: Store, work: Workset, session: Session) -> None:
     """After the batch is written: what joined tickets now hold, and which of them are left with nothing."""
     for emptied_id, into_id in dict.fromkeys(work.joined_tickets):
-        left = [c for c in await store.conversations.of_ticket(emptied_id, session) if not c["joined_into"]]
         into = await store.tickets.get(into_id, session)
-        if left:
+        if await store.conversations.of_ticket(emptied_id, session):
             await summarise(store, emptied_id, session)
         else:
+            await _take_notes(store, work, emptied_id, into_id, session)
             emptied = await store.tickets.get(emptied_id, session)
             link = TicketLink(ticket_id=into_id, number=into["number"], kind="related", reason=_REASON)
             changes = {"merged_into": into_id, "links": [*emptied["links"], link]}
@@ -92,3 +93,12 @@ async def finish(store: Store, work: Workset, session: Session) -> None:
             merged = event("ticket.merged", emptied_id, data={"into": into["number"], "reason": _REASON})
             await store.events.add([merged], session)
         await summarise(store, into_id, session)
+
+
+async def _take_notes(store: Store, work: Workset, emptied_id: str, into_id: str, session: Session) -> None:
+    """Notes stand on a ticket, not in a conversation: they come along, and the operation remembers them."""
+    notes = await store.messages.ids_of_notes(emptied_id, session)
+    await store.messages.move({"_id": {"$in": notes}}, "", into_id, session)
+    for operation in work.operations:
+        if operation["before"]["ticket_id"] == emptied_id:
+            operation["before"]["note_ids"] = notes

@@ -44,14 +44,16 @@ def _add_identity(work: Workset, person: Handle, contact_id: str, evidence: str)
 
 
 def prove_claims(
-    work: Workset, person: Handle, conversation: ConversationDoc | None, placement: Placement
+    work: Workset, message: InboundMessage, conversation: ConversationDoc | None, placement: Placement
 ) -> str | None:
-    """Whoever answers a mail that we sent to a claimed address has shown that it is theirs.
+    """Whoever answers a mail that we sent to a claimed address has shown that it is theirs. What a program
+    answers shows nothing: an absent owner has not said that the claim is theirs.
 
     An address that no contact has goes to the claimant; one that a contact has brings the claimant's
     contact to it. Returns the contact's id, None when there was nothing to prove.
     """
-    if conversation is None or placement.rule not in ("reply_token", "reference"):
+    person = message.sender
+    if conversation is None or message.silent or placement.rule not in ("reply_token", "reference"):
         return None
     claimant = conversation["contact_id"]
     if person.key not in work.claims.get(claimant, set()):

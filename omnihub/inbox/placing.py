@@ -8,7 +8,7 @@ from omnihub.inbox import facts
 from omnihub.inbox.joining import join_conversations
 from omnihub.inbox.people import contact_of, participants_of, prove_claims
 from omnihub.inbox.summary import last_message, preview
-from omnihub.inbox.workset import Item, Workset
+from omnihub.inbox.workset import Item, Workset, thread_keys
 from omnihub.model.documents import (
     OPEN_STATUSES,
     ActorDoc,
@@ -28,12 +28,16 @@ from omnihub.store.events import event
 from omnihub.threading import Placement, ReplyTokens, place
 
 _SUBJECT = 200
+# A conversation is one document. Beyond this only those who write are added: a thread with ever new
+# copies must not outgrow it.
+_MOST_PEOPLE = 500
 
 
 def arrival(item: Item, received_at: datetime) -> datetime:
-    """When a message stands in the timeline: its arrival, but for imported history its own date."""
+    """When a message stands in the timeline: its arrival, but for imported history its own date, unless that
+    lies ahead of its arrival."""
     if item.silent_import and item.message.sent_at:
-        return item.message.sent_at
+        return min(item.message.sent_at, received_at)
     return received_at
 
 
@@ -46,11 +50,12 @@ def take_in(
     own: frozenset[str],
 ) -> MessageDoc:
     message = item.message
-    gathered = facts.gather(item, work, tokens, own, now())
+    at = arrival(item, received_at)
+    gathered = facts.gather(item, work, tokens, own, at if item.silent_import else now())
     placement = place(message, gathered)
     person = _counterpart(message)
     conversation = work.conversations.get(placement.conversation.id) if placement.conversation else None
-    contact_id = prove_claims(work, person, conversation, placement)
+    contact_id = prove_claims(work, message, conversation, placement)
     if contact_id is None:
         is_stray = message.kind == "bounce" and conversation is not None
         contact_id = conversation["contact_id"] if is_stray and conversation else contact_of(work, person, message)
@@ -60,12 +65,13 @@ def take_in(
     if conversation is None or placement.follows:
         conversation = _open_conversation(item, contact_id, ticket, work)
     stored = _document(item, conversation, ticket, contact_id, attachments, placement)
-    stored["at"] = arrival(item, received_at)
+    stored["at"] = at
     work.add_message(stored)
     _welcome(item, conversation, placement, work)
     _tell_ticket(item, stored, ticket, work)
     for other in placement.joins:
         join_conversations(work, other, conversation, ticket, stored)
+    _doubt(conversation, placement, work)
     return stored
 
 
@@ -131,7 +137,7 @@ def _subject(message: InboundMessage) -> str:
 
 def _open_conversation(item: Item, contact_id: str, ticket: TicketDoc, work: Workset) -> ConversationDoc:
     message = item.message
-    thread_key = facts.thread_keys(message)[-1]
+    thread_key = thread_keys(message)[-1]
     earlier = work.threads.get((item.account.id, thread_key))
     if earlier:
         # Its ticket ended too long ago: the thread goes on in the new conversation.
@@ -146,7 +152,7 @@ def _open_conversation(item: Item, contact_id: str, ticket: TicketDoc, work: Wor
         open=True,
         pinned=False,
         subject=message.subject[:_SUBJECT],
-        participants=participants_of(message),
+        participants=participants_of(message)[:_MOST_PEOPLE],
         last_inbound_id=None,
         joined_into=None,
         created_at=now(),
@@ -170,7 +176,7 @@ def _document(
         _id=new_id(),
         account_id=item.account.id,
         external_id=message.external_id,
-        aliases=[],
+        aliases=list(item.aliases),
         fingerprint=message.fingerprint,
         refs=list(dict.fromkeys(message.evidence.references)),
         bulk=message.evidence.bulk,
@@ -221,11 +227,28 @@ def _welcome(item: Item, conversation: ConversationDoc, placement: Placement, wo
         return
     known = {p["key"] for p in conversation["participants"]}
     newcomers = [p for p in participants_of(message) if p["key"] not in known]
+    room = max(0, _MOST_PEOPLE - len(known))
+    newcomers = [p for n, p in enumerate(newcomers) if n < room or p["key"] == message.sender.key]
     if not newcomers:
         return
     marked = [_marked(p, message, placement) for p in newcomers]
     work.change_conversation(conversation, {"participants": [*conversation["participants"], *marked]})
-    for participant in marked:
+    _tell_unconfirmed(marked, conversation, work)
+
+
+def _doubt(conversation: ConversationDoc, placement: Placement, work: Workset) -> None:
+    """Who answered a mail before it came itself, and is not named in it, is marked like any newcomer."""
+    people = conversation["participants"]
+    doubted = [p for p in people if p["key"] in placement.unproven and p["confirmed"]]
+    if not doubted:
+        return
+    marked: list[ParticipantDoc] = [{**p, "confirmed": False} if p in doubted else p for p in people]
+    work.change_conversation(conversation, {"participants": marked})
+    _tell_unconfirmed([p for p in marked if p["key"] in placement.unproven], conversation, work)
+
+
+def _tell_unconfirmed(people: Sequence[ParticipantDoc], conversation: ConversationDoc, work: Workset) -> None:
+    for participant in people:
         if not participant["confirmed"]:
             data = {"key": participant["key"], "name": participant["name"]}
             work.events.append(event("participant.joined", conversation["ticket_id"], data=data))
@@ -249,8 +272,10 @@ def _tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workse
     fresh = not message.silent or ticket["last_message"] is None
     if newest and fresh:
         changes |= {"last_message": last_message(stored), "last_message_at": stored["at"]}
+    if ticket["message_count"] and (item.silent_import or message.direction == "outbound"):
+        work.stale_tickets.add(ticket["_id"])
     if message.direction == "inbound" and not message.silent:
-        changes |= _called(stored, ticket)
+        changes |= _called(stored, ticket) | ({} if item.silent_import else {"snoozed_until": None})
         if ticket["status"] not in ("new", "open") and not item.silent_import:
             changes |= {"status": "open", "resolved_at": None}
             data = {"from": ticket["status"], "to": "open"}
@@ -259,21 +284,18 @@ def _tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workse
         work.change_conversation(work.conversations[stored["conversation_id"]], {"last_inbound_id": stored["_id"]})
     work.change_ticket(ticket, changes)
     work.events.append(
-        event("message.received", ticket["_id"], actor=actor, message_id=stored["_id"], data=_told(stored))
+        event("message.received", ticket["_id"], actor=actor, message_id=stored["_id"], data=_told(stored, item))
     )
 
 
 def _called(stored: MessageDoc, ticket: TicketDoc) -> dict[str, Any]:
-    """The customer wants something: wake what sleeps, and start the wait."""
-    return {
-        "last_inbound_id": stored["_id"],
-        "waiting_since": ticket["waiting_since"] or stored["at"],
-        "snoozed_until": None,
-    }
+    """The customer wants something: start the wait."""
+    return {"last_inbound_id": stored["_id"], "waiting_since": ticket["waiting_since"] or stored["at"]}
 
 
-def _told(stored: MessageDoc) -> Mapping[str, Any]:
-    return {"channel": stored["channel"], "silent": stored["silent"], "preview": preview(stored["visible_text"])}
+def _told(stored: MessageDoc, item: Item) -> Mapping[str, Any]:
+    silent = stored["silent"] or item.silent_import
+    return {"channel": stored["channel"], "silent": silent, "preview": preview(stored["visible_text"])}
 
 
 def _with(values: list[str], value: str) -> list[str]:

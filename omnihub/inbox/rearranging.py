@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from omnihub.inbox.contacts import unmerge_contacts
-from omnihub.inbox.summary import summarise
+from omnihub.inbox.summary import summarise, summarise_many
 from omnihub.model.documents import (
     ActorDoc,
     ConversationDoc,
@@ -46,9 +46,16 @@ class Rearranging:
             ticket, into = await self._two(ticket_id, into_id, session)
             conversations = await self._store.conversations.of_ticket(ticket_id, session)
             ids = [c["_id"] for c in conversations]
-            before = {"ticket_id": ticket_id, "into_id": into_id, "conversation_ids": ids}
+            before = {
+                "ticket_id": ticket_id,
+                "into_id": into_id,
+                "conversation_ids": ids,
+                "unpinned_ids": [c["_id"] for c in conversations if not c["pinned"]],
+                "note_ids": await self._store.messages.ids_of_notes(ticket_id, session),
+            }
             operation = _operation("ticket_merge", [ticket_id, into_id], actor, reason, before)
             await self._move(ids, into_id, session)
+            await self._move_notes(before["note_ids"], into_id, session)
             link = _link(into, "related", reason)
             changes = {"merged_into": into_id, "links": [*ticket["links"], link]}
             await self._store.tickets.change(ticket_id, changes, session)
@@ -69,19 +76,15 @@ class Rearranging:
             ticket = await self._living(ticket_id, session)
             chosen, conversation = await self._chosen(ticket_id, message_ids, session)
             fresh = _split_ticket(ticket, number, subject or chosen[0]["subject"] or ticket["subject"], reason)
-            branch = _branch(conversation, fresh["_id"])
+            branch_id = await self._branch_off(conversation, chosen, fresh, session)
             before = {
                 "ticket_id": ticket_id,
                 "new_ticket_id": fresh["_id"],
                 "conversation_id": conversation["_id"],
-                "new_conversation_id": branch["_id"],
-                "message_ids": [m["_id"] for m in chosen],
+                "pinned": conversation["pinned"],
+                "new_conversation_id": branch_id,
             }
             operation = _operation("ticket_split", [ticket_id, fresh["_id"]], actor, reason, before)
-            await self._store.tickets.save([fresh], {}, session)
-            await self._store.conversations.save([branch], {conversation["_id"]: {"pinned": True}}, session)
-            query = {"_id": {"$in": before["message_ids"]}}
-            await self._store.messages.move(query, branch["_id"], fresh["_id"], session)
             links = [*ticket["links"], _link(fresh, "split_to", reason)]
             await self._store.tickets.change(ticket_id, {"links": links}, session)
             told = {"reason": reason, "from": ticket["number"], "to": number}
@@ -94,17 +97,23 @@ class Rearranging:
 
         async def work(session: Session) -> Done:
             conversation = await self._store.conversations.get(conversation_id, session)
+            if conversation["joined_into"]:
+                raise Conflict("this conversation has become a part of another one")
             ticket, into = await self._two(conversation["ticket_id"], to_ticket_id, session)
+            emptied = len(await self._store.conversations.of_ticket(ticket["_id"], session)) == 1
+            notes = await self._store.messages.ids_of_notes(ticket["_id"], session) if emptied else []
             before = {
                 "conversation_id": conversation_id,
                 "ticket_id": ticket["_id"],
                 "into_id": to_ticket_id,
                 "pinned": conversation["pinned"],
-                "emptied": len(await self._store.conversations.of_ticket(ticket["_id"], session)) == 1,
+                "emptied": emptied,
+                "note_ids": notes,
             }
             operation = _operation("conversation_move", [ticket["_id"], to_ticket_id], actor, reason, before)
             await self._move([conversation_id], to_ticket_id, session)
-            if before["emptied"]:
+            if emptied:
+                await self._move_notes(notes, to_ticket_id, session)
                 await self._store.tickets.change(ticket["_id"], {"merged_into": to_ticket_id}, session)
             told = {"reason": reason, "from": ticket["number"], "to": into["number"]}
             return await self._finish(
@@ -138,6 +147,9 @@ class Rearranging:
         await self._store.conversations.move_to_ticket(conversation_ids, ticket_id, session)
         await self._store.messages.move_conversations(conversation_ids, ticket_id, session)
 
+    async def _move_notes(self, note_ids: Sequence[str], ticket_id: str, session: Session) -> None:
+        await self._store.messages.move({"_id": {"$in": list(note_ids)}}, "", ticket_id, session)
+
     async def _chosen(
         self, ticket_id: str, message_ids: Sequence[str], session: Session
     ) -> tuple[list[MessageDoc], ConversationDoc]:
@@ -151,6 +163,20 @@ class Rearranging:
         if len({m["conversation_id"] for m in chosen}) > 1:
             raise Invalid("choose messages of one conversation", {"message_ids": "are of several conversations"})
         return chosen, await self._store.conversations.get(chosen[0]["conversation_id"], session)
+
+    async def _branch_off(
+        self, conversation: ConversationDoc, chosen: Sequence[MessageDoc], fresh: TicketDoc, session: Session
+    ) -> str:
+        """Where the chosen messages are then. A conversation that would be left with nothing goes as it is."""
+        await self._store.tickets.save([fresh], {}, session)
+        if await self._store.messages.count_of_conversation(conversation["_id"], session) == len(chosen):
+            await self._move([conversation["_id"]], fresh["_id"], session)
+            return conversation["_id"]
+        branch = _branch(conversation, fresh["_id"])
+        await self._store.conversations.save([branch], {conversation["_id"]: {"pinned": True}}, session)
+        query = {"_id": {"$in": [m["_id"] for m in chosen]}}
+        await self._store.messages.move(query, branch["_id"], fresh["_id"], session)
+        return branch["_id"]
 
     async def _finish(
         self,
@@ -169,13 +195,15 @@ class Rearranging:
         await summarise(self._store, also, session)
         return await summarise(self._store, result_id, session), operation
 
-    async def _told_undone(self, operation: OperationDoc, kind: str, actor: ActorDoc, session: Session) -> None:
+    async def _told_undone(
+        self, operation: OperationDoc, kind: str, actor: ActorDoc, session: Session, *also: str
+    ) -> None:
+        """`also`: further tickets that things were taken from or went to."""
         await self._store.operations.mark_undone(operation["_id"], session)
         data = {"operation_id": operation["_id"]}
         events = [event(kind, one, actor=actor, data=data) for one in operation["ticket_ids"]]
         await self._store.events.add(events, session)
-        for ticket_id in operation["ticket_ids"]:
-            await summarise(self._store, ticket_id, session)
+        await summarise_many(self._store, {*operation["ticket_ids"], *also}, session)
 
     async def _undo_merge(self, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:
         before = operation["before"]
@@ -183,51 +211,91 @@ class Rearranging:
         if ticket["merged_into"] != before["into_id"]:
             raise Conflict("this ticket has been changed since: it is no longer merged there")
         into = await self._store.tickets.get(before["into_id"], session)
-        await self._move(before["conversation_ids"], before["ticket_id"], session)
+        # That one may have been merged on since; what was taken out of it by hand stays where it was put.
+        now_in = (await self._store.tickets.final(into["_id"], session))["_id"]
+        there = {c["_id"] for c in await self._store.conversations.of_ticket(now_in, session)}
+        back_again = [one for one in before["conversation_ids"] if one in there]
+        if not back_again:
+            raise Conflict("what was merged has been moved since: undo that first")
+        if len(back_again) == len(there):
+            raise Conflict("everything else in that ticket has been moved since: undo that first")
+        await self._move(back_again, before["ticket_id"], session)
+        await self._store.conversations.unpin([c for c in before["unpinned_ids"] if c in there], session)
+        await self._move_notes(before["note_ids"], before["ticket_id"], session)
         links = [link for link in ticket["links"] if link["ticket_id"] != before["into_id"]]
         await self._store.tickets.change(ticket["_id"], {"merged_into": None, "links": links}, session)
         back = [link for link in into["links"] if link["ticket_id"] != ticket["_id"]]
         await self._store.tickets.change(into["_id"], {"links": back}, session)
-        await self._told_undone(operation, "ticket.unmerged", actor, session)
+        await self._told_undone(operation, "ticket.unmerged", actor, session, now_in)
 
     async def _undo_split(self, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:
         before = operation["before"]
         branch = await self._store.conversations.get(before["new_conversation_id"], session)
-        old = await self._store.conversations.get(before["conversation_id"], session)
         if branch["ticket_id"] != before["new_ticket_id"]:
             raise Conflict("what was split off has been moved since: undo that first")
-        query = {"conversation_id": branch["_id"]}
-        await self._store.messages.move(query, old["_id"], old["ticket_id"], session)
+        here = await self._store.conversations.of_ticket(before["new_ticket_id"], session)
+        others = [c for c in here if c["_id"] != branch["_id"]]
+        if any(c["pinned"] for c in others):
+            raise Conflict("other conversations have been moved there since: undo that first")
+        if branch["_id"] == before["conversation_id"]:
+            home = (await self._store.tickets.final(before["ticket_id"], session))["_id"]
+            await self._move([branch["_id"]], home, session)
+        else:
+            home = await self._grow_together(branch, before, session)
+        await self._move([c["_id"] for c in others], home, session)
+        unpinned = [c["_id"] for c in others]
+        unpinned += [] if before["pinned"] else [before["conversation_id"]]
+        await self._store.conversations.unpin(unpinned, session)
         notes = {"ticket_id": before["new_ticket_id"], "direction": "note"}
-        await self._store.messages.move(notes, "", old["ticket_id"], session)
-        changed = {branch["_id"]: {"joined_into": old["_id"], "open": False, "ticket_id": old["ticket_id"]}}
-        await self._store.conversations.save((), changed, session)
-        gone = {"merged_into": old["ticket_id"]}
-        await self._store.tickets.change(before["new_ticket_id"], gone, session)
-        await self._told_undone(operation, "ticket.unsplit", actor, session)
+        await self._store.messages.move(notes, "", home, session)
+        await self._store.tickets.change(before["new_ticket_id"], {"merged_into": home}, session)
+        await self._told_undone(operation, "ticket.unsplit", actor, session, home)
+
+    async def _grow_together(self, branch: ConversationDoc, before: Mapping[str, Any], session: Session) -> str:
+        """Returns the ticket that the branch's messages came back to."""
+        old = await self._store.conversations.final(before["conversation_id"], session)
+        await self._store.messages.move({"conversation_id": branch["_id"]}, old["_id"], old["ticket_id"], session)
+        changed = {"joined_into": old["_id"], "open": False, "ticket_id": old["ticket_id"]}
+        await self._store.conversations.save((), {branch["_id"]: changed}, session)
+        return old["ticket_id"]
 
     async def _undo_move(self, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:
         before = operation["before"]
         conversation = await self._store.conversations.get(before["conversation_id"], session)
         if conversation["ticket_id"] != before["into_id"]:
             raise Conflict("this conversation has been moved again since: undo that first")
+        into = await self._store.conversations.of_ticket(before["into_id"], session)
+        if len(into) == 1:
+            raise Conflict("everything else in that ticket has been moved since: undo that first")
         if before["emptied"]:
             await self._store.tickets.change(before["ticket_id"], {"merged_into": None}, session)
-        await self._move([before["conversation_id"]], before["ticket_id"], session)
-        await self._told_undone(operation, "conversation.moved", actor, session)
+        home = (await self._store.tickets.final(before["ticket_id"], session))["_id"]
+        await self._move([conversation["_id"]], home, session)
+        await self._move_notes(before["note_ids"], home, session)
+        if not before["pinned"]:
+            await self._store.conversations.unpin([conversation["_id"]], session)
+        await self._told_undone(operation, "conversation.moved", actor, session, home)
 
     async def _undo_join(self, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:
         before = operation["before"]
         part = await self._store.conversations.get(before["conversation_id"], session)
         if part["joined_into"] != before["joined_into"]:
             raise Conflict("this conversation has been changed since")
-        await self._store.tickets.change(before["ticket_id"], {"merged_into": None}, session)
-        query = {"_id": {"$in": before["message_ids"]}}
-        await self._store.messages.move(query, part["_id"], before["ticket_id"], session)
+        whole = await self._store.conversations.final(before["joined_into"], session)
+        home = await self._store.tickets.get(before["ticket_id"], session)
+        if home["merged_into"] in operation["ticket_ids"]:
+            await self._store.tickets.change(home["_id"], {"merged_into": None}, session)
+            await self._move_notes(before["note_ids"], home["_id"], session)
+        home = await self._store.tickets.final(home["_id"], session)
+        # What was split off since stays there.
+        query = {"_id": {"$in": before["message_ids"]}, "conversation_id": whole["_id"]}
+        if not await self._store.messages.move(query, part["_id"], home["_id"], session):
+            raise Conflict("what was joined has been moved since: undo that first")
         # Pinned, or the next message of the thread would join them again.
-        changed = {"joined_into": None, "ticket_id": before["ticket_id"], "open": before["open"], "pinned": True}
+        is_open = before["open"] and await self._store.conversations.is_free(part, session)
+        changed = {"joined_into": None, "ticket_id": home["_id"], "open": is_open, "pinned": True}
         await self._store.conversations.save((), {part["_id"]: changed}, session)
-        await self._told_undone(operation, "ticket.unmerged", actor, session)
+        await self._told_undone(operation, "ticket.unmerged", actor, session, home["_id"], whole["ticket_id"])
 
     async def _undo_contact_merge(self, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:
         await unmerge_contacts(self._store, operation, actor, session)

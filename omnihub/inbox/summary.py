@@ -1,6 +1,8 @@
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
-from omnihub.model.documents import LastMessage, MessageDoc, TicketDoc
+from omnihub.model.documents import OPEN_STATUSES, LastMessage, MessageDoc, TicketDoc
 from omnihub.store.database import Session
 from omnihub.store.store import Store
 
@@ -13,6 +15,8 @@ _FIELDS = {
     "visible_text": 1,
     "sender": 1,
     "silent": 1,
+    "automatic": 1,
+    "ticket_id": 1,
     "at": 1,
     "delivery": 1,
 }
@@ -35,20 +39,47 @@ def last_message(message: MessageDoc) -> LastMessage:
 
 async def summarise(store: Store, ticket_id: str, session: Session) -> TicketDoc:
     """Reckons a ticket's row anew from its messages, after some were moved in or out."""
-    messages = await store.messages.of_ticket(ticket_id, session, _FIELDS)
-    heard = [m for m in messages if m["direction"] != "note"]
-    loud = [m for m in heard if not m["silent"]] or heard
+    await summarise_many(store, [ticket_id], session)
+    return await store.tickets.get(ticket_id, session)
+
+
+async def summarise_many(store: Store, ticket_ids: Collection[str], session: Session) -> None:
+    if not ticket_ids:
+        return
+    tickets = await store.tickets.get_many(ticket_ids, session)
+    messages: dict[str, list[MessageDoc]] = {ticket_id: [] for ticket_id in tickets}
+    for message in await store.messages.of_tickets(list(tickets), session, _FIELDS):
+        messages[message["ticket_id"]].append(message)
+    changed = {ticket_id: reckoned(tickets[ticket_id], found) for ticket_id, found in messages.items()}
+    await store.tickets.save((), changed, session)
+
+
+def reckoned(ticket: TicketDoc, messages: Sequence[MessageDoc]) -> dict[str, Any]:
+    """What a ticket's messages, oldest first, say of it. What the hub sent by itself answers nobody."""
+    spoken = [m for m in messages if m["direction"] != "note"]
+    heard = [m for m in spoken if not m["automatic"]]
+    loud = [m for m in heard if not m["silent"]] or heard or spoken
+    chosen = {m["_id"] for m in loud}
+    shown = [m for m in messages if m["direction"] == "note" or m["_id"] in chosen]
     called = [m for m in heard if m["direction"] == "inbound" and not m["silent"]]
-    answered = max((m["at"] for m in heard if m["direction"] == "outbound"), default=None)
-    waiting = [m["at"] for m in called if answered is None or m["at"] > answered]
     changes: dict[str, Any] = {
         "message_count": len(messages),
-        "channels": list(dict.fromkeys(m["channel"] for m in heard)),
-        "account_ids": list(dict.fromkeys(m["account_id"] for m in heard)),
+        "channels": list(dict.fromkeys(m["channel"] for m in spoken)),
+        "account_ids": list(dict.fromkeys(m["account_id"] for m in spoken)),
         "last_inbound_id": called[-1]["_id"] if called else None,
-        "waiting_since": waiting[0] if waiting else None,
-        "undelivered": sum(1 for m in heard if m["delivery"] and m["delivery"]["state"] in _LOST),
+        "waiting_since": _waiting_since(heard, called) if ticket["status"] in OPEN_STATUSES else None,
+        "undelivered": sum(1 for m in spoken if _state(m) in _LOST),
     }
     if loud:
-        changes |= {"last_message": last_message(loud[-1]), "last_message_at": loud[-1]["at"]}
-    return await store.tickets.change(ticket_id, changes, session)
+        changes |= {"last_message": last_message(shown[-1]), "last_message_at": loud[-1]["at"]}
+    return changes
+
+
+def _waiting_since(heard: Sequence[MessageDoc], called: Sequence[MessageDoc]) -> datetime | None:
+    answers = (m["at"] for m in heard if m["direction"] == "outbound" and _state(m) != "cancelled")
+    answered = max(answers, default=None)
+    return next((m["at"] for m in called if answered is None or m["at"] > answered), None)
+
+
+def _state(message: MessageDoc) -> str:
+    return message["delivery"]["state"] if message["delivery"] else ""

@@ -2,6 +2,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
+
 from omnihub.inbox.summary import last_message
 from omnihub.model.documents import (
     OPEN_STATUSES,
@@ -19,6 +21,8 @@ from omnihub.model.ids import new_id
 from omnihub.store.database import Session, now
 from omnihub.store.events import SYSTEM, event
 from omnihub.store.store import Store
+
+log = structlog.get_logger("omnihub.inbox")
 
 _SUBJECT = 200
 _TAG = 50
@@ -164,10 +168,15 @@ class TicketDesk:
 
     async def wake_due(self) -> int:
         """Wakes every ticket whose time has come. Returns how many."""
-        due = await self._store.tickets.due_to_wake(200)
-        for ticket_id in due:
-            await self.wake(ticket_id)
-        return len(due)
+        woken = 0
+        for ticket_id in await self._store.tickets.due_to_wake(200):
+            try:
+                await self.wake(ticket_id)
+            except Conflict as error:  # merged a moment ago
+                log.info("ticket.not_woken", ticket_id=ticket_id, error=str(error))
+                continue
+            woken += 1
+        return woken
 
     async def mark_spam(self, ticket_id: str, actor: ActorDoc, spam: bool) -> TicketDoc:
         async def plan(ticket: TicketDoc, _: Session) -> tuple[Mapping[str, Any], Sequence[EventDoc]]:

@@ -24,12 +24,22 @@ from omnihub.threading import ReplyTokens
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Item:
-    """One parsed message on its way in. `account` is where it came in."""
+    """One parsed message on its way in. `account` is where it came in. `aliases`: the id that it came under
+    where that was taken. `silent_import`: history, which wakes and calls nobody."""
 
     raw_event_id: str
     account: Account
     message: InboundMessage
     silent_import: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+def thread_keys(message: InboundMessage) -> list[str]:
+    """Under which names its exchange may be known. Stray automatic mail of one sender is kept in one place,
+    so that a mail loop makes one long conversation and not thousands of tickets."""
+    if message.silent and message.kind in ("auto_reply", "bounce"):
+        return [message.thread_key, f"auto:{message.sender.key}"]
+    return [message.thread_key]
 
 
 def unique_references(message: InboundMessage) -> list[str]:
@@ -40,6 +50,7 @@ def unique_references(message: InboundMessage) -> list[str]:
 class Workset:
     """`by_id` and `by_ref` index stored messages as links, and the batch's own as whole documents, by account
     and by the ids that they go by or point at. `numbers_left`: ticket numbers taken for this batch.
+    `stale_tickets`: what they show of themselves must be reckoned anew, for something came between.
     `proven_*`: claims that a message has shown to be true, as (handle, contact) and contact → (contact, why).
     """
 
@@ -72,11 +83,12 @@ class Workset:
     proven_identities: list[tuple[str, str]] = field(default_factory=list)
     proven_contacts: dict[str, tuple[str, str]] = field(default_factory=dict)
     joined_tickets: list[tuple[str, str]] = field(default_factory=list)
+    stale_tickets: set[str] = field(default_factory=set)
     numbers_left: list[int] = field(default_factory=list)
 
     def index(self, message: MessageDoc) -> None:
         account_id = message["account_id"]
-        for name in {message["external_id"], *message["aliases"], _mail_id(message)} - {""}:
+        for name in {message["external_id"], *message["aliases"]} - {""}:
             self.by_id.setdefault((account_id, name), []).append(message)
         for ref in message["refs"]:
             self.by_ref.setdefault((account_id, ref), []).append(message)
@@ -119,18 +131,13 @@ class Workset:
             self.changed_conversations.setdefault(conversation["_id"], {}).update(changes)
 
 
-def _mail_id(message: MessageDoc) -> str:
-    # A message stored under a second name, because its id was taken, still answers to the id itself.
-    return str(message["external_id"]).partition("#")[0] if "#" in message["external_id"] else ""
-
-
 async def load(store: Store, items: Iterable[Item], tokens: ReplyTokens, session: Session) -> Workset:
     """A handful of queries, whatever the number of items."""
     batch = list(items)
     work = Workset()
     await _load_messages(store, work, batch, session)
     work.identities = await store.contacts.identities(_identity_keys(batch), session)
-    threads = {(item.account.id, item.message.thread_key) for item in batch}
+    threads = {(item.account.id, key) for item in batch for key in thread_keys(item.message)}
     found = await store.conversations.open_by_thread(threads, session)
     work.threads = {key: conversation["_id"] for key, conversation in found.items()}
     work.conversations = {conversation["_id"]: conversation for conversation in found.values()}

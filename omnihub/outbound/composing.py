@@ -82,10 +82,17 @@ class Composer:
 def references(thread: Sequence[MessageDoc], answered: MessageDoc | None, conversation_id: str) -> list[str]:
     """Ids of the conversation's messages, oldest first, the answered one last. Ids of another conversation
     mean nothing to this one's provider."""
-    known = [m["external_id"] for m in thread if m["external_id"] and not _never_out(m)]
+    known = [_known_there(m) for m in thread if m["external_id"] and not _never_out(m)]
     if answered and answered["conversation_id"] == conversation_id and answered["external_id"]:
-        known = [one for one in known if one != answered["external_id"]] + [answered["external_id"]]
+        last = _known_there(answered)
+        known = [one for one in known if one != last] + [last]
     return known[-MAX_REFERENCES:]
+
+
+def _known_there(message: MessageDoc) -> str:
+    """By which id the other side knows it: a customer's mail under a taken id is stored under another."""
+    renamed = message["direction"] == "inbound" and message["aliases"]
+    return message["aliases"][0] if renamed else message["external_id"]
 
 
 def _never_out(message: MessageDoc) -> bool:

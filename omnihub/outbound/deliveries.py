@@ -3,6 +3,7 @@ from datetime import datetime
 from typing import Any
 
 from omnihub.model.documents import ActorDoc, MessageDoc
+from omnihub.store import undelivered
 from omnihub.store.database import Session
 from omnihub.store.events import SYSTEM, event
 from omnihub.store.store import Store
@@ -47,15 +48,10 @@ class Deliveries:
                 return None
         message = await self._store.outbox.change(message_id, from_states, fields, session)
         if message is not None:
-            await self._count(message["ticket_id"], session)
             await self._store.events.add([_told(message, actor)], session)
+            # An agent who settles it knows already.
+            await undelivered.recount(self._store, message, session, quietly=actor["kind"] == "user")
         return message
-
-    async def _count(self, ticket_id: str, session: Session) -> None:
-        undelivered = await self._store.outbox.count_undelivered(ticket_id, session)
-        ticket = await self._store.tickets.get(ticket_id, session)
-        if ticket["undelivered"] != undelivered:
-            await self._store.tickets.change(ticket_id, {"undelivered": undelivered}, session)
 
 
 def _told(message: MessageDoc, actor: ActorDoc) -> Any:

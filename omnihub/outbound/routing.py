@@ -120,7 +120,7 @@ class Routing:
         if not conversation_id:
             last = answered or await self._store.messages.get(str(ticket["last_inbound_id"]), session)
             return await self._store.conversations.get(last["conversation_id"], session)
-        conversation = await self._store.conversations.get(conversation_id, session)
+        conversation = await self._store.conversations.final(conversation_id, session)
         if conversation["ticket_id"] != ticket["_id"]:
             raise NotFound("this conversation is not in this ticket")
         return conversation

@@ -18,6 +18,7 @@ def after_reply(
     status = wanted or ("open" if ticket["status"] == "new" else ticket["status"])
     if status != ticket["status"]:
         changes |= {"status": status, "resolved_at": _resolved_at(ticket, message, status)}
+        changes |= {"snoozed_until": None} if status in _DONE else {}
         events.append(
             event("ticket.status", ticket["_id"], actor=actor, data={"from": ticket["status"], "to": status})
         )

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Sequence
 from typing import cast
 
@@ -9,6 +10,7 @@ log = structlog.get_logger("omnihub.store")
 
 _MAX_WAITING = 200_000
 _GROUP = "workers"
+_RING_SECONDS = 1.0
 
 
 class Bell:
@@ -27,16 +29,26 @@ class Bell:
             return
         stream = self._stream(name)
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with asyncio.timeout(_RING_SECONDS), self._redis.pipeline(transaction=False) as pipe:
                 for one in ids:
                     pipe.xadd(stream, {"id": one}, maxlen=_MAX_WAITING, approximate=True)
                 await pipe.execute()
-        except RedisError as error:
+        except (RedisError, TimeoutError) as error:
             log.warning("bell.ring_failed", bell=name, count=len(ids), error=str(error))
 
     async def answer(self, name: str, consumer: str, count: int, seconds: float) -> list[str] | None:
         """Ids rung since the last answer, at most `count`; [] when the time passed; None when Redis is away."""
-        stream = self._stream(name)
+        found = await self._answered(self._stream(name), name, consumer, count, seconds)
+        # redis-py 8.1 loses a cancellation that comes while it shakes hands on a new connection; whoever was
+        # to end would listen on.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return found
+
+    async def _answered(
+        self, stream: str, name: str, consumer: str, count: int, seconds: float
+    ) -> list[str] | None:
         try:
             return await self._read(stream, consumer, count, seconds)
         except ResponseError as error:

@@ -1,15 +1,16 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from bson import Binary
 from motor.motor_asyncio import AsyncIOMotorGridFSBucket
-from pymongo import IndexModel
+from pymongo import IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from omnihub.model.errors import NotFound
-from omnihub.store.database import Database, Doc, now
+from omnihub.store.database import Database, now
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {"blobs": ()}
 
@@ -27,12 +28,13 @@ class Blobs(Protocol):
 
     def stream(self, digest: str) -> AsyncIterator[bytes]: ...
 
-    async def delete(self, digests: Sequence[str]) -> None: ...
+    async def forget(self, digest: str, *, unused_since: datetime) -> bool: ...
 
 
 class GridFSBlobs:
     def __init__(self, db: Database) -> None:
         self._blobs = db["blobs"]
+        self._attachments = db["attachments"]
         self._bucket = AsyncIOMotorGridFSBucket(db.db, bucket_name="blobs")
 
     async def put(self, contents: Sequence[bytes]) -> list[str]:
@@ -45,21 +47,26 @@ class GridFSBlobs:
         return digests
 
     async def _put_small(self, contents: Mapping[str, bytes]) -> None:
+        """Also says of what is kept already that it was wanted just now, so that nobody forgets it."""
         at = now()
-        docs: list[Doc] = [
-            {"_id": digest, "size": len(content), "data": Binary(content), "at": at}
+        writes = [
+            UpdateOne(
+                {"_id": digest},
+                {"$set": {"at": at}, "$setOnInsert": {"size": len(content), "data": Binary(content)}},
+                upsert=True,
+            )
             for digest, content in contents.items()
         ]
-        if not docs:
+        if not writes:
             return
         try:
-            await self._blobs.insert_many(docs, ordered=False)
-        except BulkWriteError as error:
+            await self._blobs.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:  # somebody else put the same at this very moment
             if any(e["code"] != _DUPLICATE_KEY for e in error.details["writeErrors"]):
                 raise
 
     async def _put_large(self, digest: str, content: bytes) -> None:
-        if await self._blobs.find_one({"_id": digest}, {"_id": 1}):
+        if (await self._blobs.update_one({"_id": digest}, {"$set": {"at": now()}})).matched_count:
             return
         file_id = await self._bucket.upload_from_stream(digest, content)
         try:
@@ -82,8 +89,11 @@ class GridFSBlobs:
         while chunk := await grid_out.readchunk():
             yield chunk
 
-    async def delete(self, digests: Sequence[str]) -> None:
-        async for found in self._blobs.find({"_id": {"$in": list(digests)}}, {"file_id": 1}):
-            await self._blobs.delete_one({"_id": found["_id"]})
-            if "file_id" in found:
-                await self._bucket.delete(found["file_id"])
+    async def forget(self, digest: str, *, unused_since: datetime) -> bool:
+        """Removes it unless an attachment has it, or somebody put it after `unused_since`."""
+        if await self._attachments.find_one({"blob": digest}, {"_id": 1}):
+            return False
+        found = await self._blobs.find_one_and_delete({"_id": digest, "at": {"$lt": unused_since}})
+        if found and "file_id" in found:
+            await self._bucket.delete(found["file_id"])
+        return found is not None

@@ -54,6 +54,13 @@ class Contacts:
             raise NotFound("this contact does not exist")
         return cast("ContactDoc", found)
 
+    async def final(self, contact_id: str, session: Session | None = None) -> ContactDoc:
+        """The contact, or the one that it was merged into. Raises NotFound."""
+        contact = await self.get(contact_id, session)
+        while contact["merged_into"]:
+            contact = await self.get(contact["merged_into"], session)
+        return contact
+
     async def get_many(self, ids: Iterable[str], session: Session | None = None) -> dict[str, ContactDoc]:
         found = self._contacts.find({"_id": {"$in": list(ids)}}, {"words": 0}, session=session)
         return {doc["_id"]: cast("ContactDoc", doc) async for doc in found}

@@ -36,7 +36,9 @@ class Conversations:
         return {doc["_id"]: cast("ConversationDoc", doc) async for doc in found}
 
     async def of_ticket(self, ticket_id: str, session: Session | None = None) -> list[ConversationDoc]:
-        found = self._conversations.find({"ticket_id": ticket_id}, session=session).sort("_id", ASCENDING)
+        """Without those that were joined into another."""
+        query = {"ticket_id": ticket_id, "joined_into": None}
+        found = self._conversations.find(query, session=session).sort("_id", ASCENDING)
         return [cast("ConversationDoc", doc) async for doc in found]
 
     async def open_by_thread(
@@ -58,15 +60,37 @@ class Conversations:
     async def save(
         self, new: Sequence[ConversationDoc], changed: Mapping[str, Mapping[str, Any]], session: Session
     ) -> None:
-        writes: list[InsertOne[Doc] | UpdateOne] = [InsertOne(cast("Doc", doc)) for doc in new]
-        writes += [UpdateOne({"_id": one}, {"$set": dict(fields)}) for one, fields in changed.items()]
+        # Changes first: one that ends frees its thread key for a new one.
+        writes: list[InsertOne[Doc] | UpdateOne] = [
+            UpdateOne({"_id": one}, {"$set": dict(fields)}) for one, fields in changed.items()
+        ]
+        writes += [InsertOne(cast("Doc", doc)) for doc in new]
         if writes:
-            await self._conversations.bulk_write(writes, ordered=False, session=session)
+            await self._conversations.bulk_write(writes, ordered=True, session=session)
 
     async def move_to_ticket(self, ids: Sequence[str], ticket_id: str, session: Session) -> None:
+        """By hand: they are pinned there."""
         await self._conversations.update_many(
             {"_id": {"$in": list(ids)}}, {"$set": {"ticket_id": ticket_id, "pinned": True}}, session=session
         )
+
+    async def unpin(self, ids: Sequence[str], session: Session) -> None:
+        await self._conversations.update_many(
+            {"_id": {"$in": list(ids)}}, {"$set": {"pinned": False}}, session=session
+        )
+
+    async def is_free(self, conversation: ConversationDoc, session: Session) -> bool:
+        """Whether no other open conversation has its thread key."""
+        key = (conversation["account_id"], conversation["thread_key"])
+        taken = (await self.open_by_thread([key], session)).get(key)
+        return taken is None or taken["_id"] == conversation["_id"]
+
+    async def final(self, conversation_id: str, session: Session | None = None) -> ConversationDoc:
+        """The conversation, or the one that it was joined into. Raises NotFound."""
+        conversation = await self.get(conversation_id, session)
+        while conversation["joined_into"]:
+            conversation = await self.get(conversation["joined_into"], session)
+        return conversation
 
     async def move_to_contact(self, ids: Sequence[str], contact_id: str, session: Session) -> None:
         await self._conversations.update_many(

@@ -10,7 +10,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorDatabase,
 )
 from pymongo import ReadPreference
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -26,6 +26,17 @@ def now() -> datetime:
     """UTC, cut to the milliseconds that BSON keeps, so that what was written equals what is read."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+_PASSING = ("TransientTransactionError", "UnknownTransactionCommitResult", "RetryableWriteError")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database was away or busy, so that the same again may succeed. Anything else that it
+    refuses it will refuse again."""
+    if isinstance(error, ConnectionFailure | ExecutionTimeout | WTimeoutError):
+        return True
+    return isinstance(error, PyMongoError) and any(error.has_error_label(label) for label in _PASSING)
 
 
 class Database:
@@ -65,4 +76,4 @@ class Database:
         self.client.close()
 
 
-__all__ = ["DURABLE", "Collection", "Database", "Doc", "PyMongoError", "Session", "now"]
+__all__ = ["DURABLE", "Collection", "Database", "Doc", "PyMongoError", "Session", "is_outage", "now"]

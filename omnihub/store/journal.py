@@ -29,6 +29,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("state", ASCENDING), ("received_at", ASCENDING)]),
         IndexModel([("state", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("account_id", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("blob", ASCENDING)], partialFilterExpression={"blob": {"$exists": True}}),
     )
 }
 
@@ -36,6 +37,10 @@ INTAKE = "intake"
 _GROUP_LIMIT = 500
 _INLINE_BYTES = 262_144
 _DUPLICATE_KEY = 11000
+_PORTION_BYTES = 33_554_432
+_SHOWN_BYTES = 1_048_576
+# A body stored within this time may be about to be named by an event that is not written yet.
+_SETTLING_SECONDS = 3600
 
 
 class JournalUnavailable(Exception):
@@ -53,6 +58,8 @@ class Entry:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class DeadLetter:
+    """Of a large event only the beginning is shown; `size` is that of the whole."""
+
     event: RawEvent
     error: str
     received_at: datetime
@@ -96,11 +103,11 @@ class Journal:
             "_id": new_id(),
             "account_id": account_id,
             "source": request.source,
-            "source_key": request.source_key,
+            "source_key": _storable(request.source_key),
             "method": request.method,
-            "tail": request.tail,
-            "query": dict(request.query),
-            "headers": [[name, value] for name, value in request.headers.items()],
+            "tail": _storable(request.tail),
+            "query": _pairs(request.query),
+            "headers": _pairs(request.headers),
             "remote": request.remote,
             "meta": dict(request.meta),
             "size": len(request.body),
@@ -111,7 +118,6 @@ class Journal:
             "attempts": 0,
             "error": "",
         }
-        doc["query"] = [[name, value] for name, value in request.query.items()]
         if len(request.body) <= _INLINE_BYTES:
             doc["body"] = Binary(request.body)
             return doc
@@ -127,16 +133,18 @@ class Journal:
             quiet = {doc["_id"] for doc, _ in group if not doc.pop("ring")}
             try:
                 entries = await self._write([doc for doc, _ in group])
-            except PyMongoError as error:
+            except Exception as error:
+                # Whoever waits must hear of it, whatever it was: an open call would hang, and its sender
+                # would not hand the event over again.
                 log.error("journal.unavailable", count=len(group), error=str(error))
                 for _, future in group:
                     if not future.done():
                         future.set_exception(JournalUnavailable(str(error)))
                 continue
-            await self._bell.ring(INTAKE, [e.id for e in entries if not e.repeated and e.id not in quiet])
             for (_, future), entry in zip(group, entries, strict=True):
                 if not future.done():
                     future.set_result(entry)
+            await self._bell.ring(INTAKE, [e.id for e in entries if not e.repeated and e.id not in quiet])
 
     async def _write(self, docs: list[Doc]) -> list[Entry]:
         repeated: set[int] = set()
@@ -163,9 +171,30 @@ class Journal:
         return Entry(id=found["_id"], repeated=True, digest=found["digest"])
 
     async def load(self, ids: Sequence[str]) -> list[RawEvent]:
-        """Those of `ids` that still wait, oldest first."""
+        """Those of `ids` that still wait, oldest first. One whose body is gone becomes a dead letter."""
         found = self._events.find({"_id": {"$in": list(ids)}, "state": "new"}).sort("_id", ASCENDING)
-        return [await self._event(doc) async for doc in found]
+        loaded = []
+        async for doc in found:
+            try:
+                loaded.append(await self._event(doc))
+            except NotFound as error:
+                await self.fail(doc["_id"], str(error), dead=True)
+        return loaded
+
+    async def portions(self, ids: Sequence[str]) -> AsyncIterator[list[RawEvent]]:
+        """As `load`, in parts that memory and one transaction can hold."""
+        query = {"_id": {"$in": list(ids)}, "state": "new"}
+        sizes = [(d["_id"], d["size"]) async for d in self._events.find(query, {"size": 1}).sort("_id", ASCENDING)]
+        part: list[str] = []
+        held = 0
+        for one, size in sizes:
+            if part and held + size > _PORTION_BYTES:
+                yield await self.load(part)
+                part, held = [], 0
+            part.append(one)
+            held += size
+        if part:
+            yield await self.load(part)
 
     async def waiting(self, older_than_seconds: float, limit: int) -> list[str]:
         """Ids of events that nobody has taken in yet, oldest first."""
@@ -174,25 +203,7 @@ class Journal:
         return [doc["_id"] async for doc in found.sort("received_at", ASCENDING).limit(limit)]
 
     async def _event(self, doc: Doc) -> RawEvent:
-        body = bytes(doc["body"]) if "body" in doc else await self._blobs.get(doc["blob"])
-        return RawEvent(
-            id=doc["_id"],
-            account_id=doc["account_id"],
-            attempts=doc["attempts"],
-            silent=doc["silent"],
-            request=RawRequest(
-                source=doc["source"],
-                source_key=doc["source_key"],
-                body=body,
-                received_at=doc["received_at"],
-                method=doc["method"],
-                tail=doc["tail"],
-                query=dict(doc["query"]),
-                headers=dict(doc["headers"]),
-                remote=doc["remote"],
-                meta=doc["meta"],
-            ),
-        )
+        return _event(doc, bytes(doc["body"]) if "body" in doc else await self._blobs.get(doc["blob"]))
 
     async def get(self, event_id: str) -> RawEvent:
         """Raises NotFound: retention may have removed it."""
@@ -200,6 +211,20 @@ class Journal:
         if doc is None:
             raise NotFound("the original is no longer kept")
         return await self._event(doc)
+
+    async def _beginning(self, doc: Doc) -> bytes:
+        """Of the body as much as a person looks at; nothing where it is gone."""
+        if "body" in doc:
+            return bytes(doc["body"])
+        begun = b""
+        try:
+            async for chunk in self._blobs.stream(doc["blob"]):
+                begun += chunk
+                if len(begun) >= _SHOWN_BYTES:
+                    break
+        except NotFound as error:
+            log.warning("journal.body_lost", event_id=doc["_id"], error=str(error))
+        return begun[:_SHOWN_BYTES]
 
     async def settle(self, ids: Sequence[str], session: Session) -> None:
         await self._events.update_many(
@@ -227,7 +252,10 @@ class Journal:
 
     async def _dead_letter(self, doc: Doc) -> DeadLetter:
         return DeadLetter(
-            event=await self._event(doc), error=doc["error"], received_at=doc["received_at"], size=doc["size"]
+            event=_event(doc, await self._beginning(doc)),
+            error=doc["error"],
+            received_at=doc["received_at"],
+            size=doc["size"],
         )
 
     async def replay(self, *, ids: Sequence[str] | None = None, states: Sequence[str] = ("dead",)) -> int:
@@ -261,14 +289,22 @@ class Journal:
         return int(await self._events.count_documents({"account_id": account_id}))
 
     async def purge(self, *, done_before: datetime, dead_before: datetime) -> int:
-        """Retention: removes settled events and old dead letters. Returns how many went."""
+        """Retention: removes settled events and old dead letters, and bodies that nothing else holds. Returns
+        how many events went."""
         query = {
             "$or": [
                 {"state": {"$in": ["done", "discarded"]}, "received_at": {"$lt": done_before}},
                 {"state": "dead", "received_at": {"$lt": dead_before}},
             ]
         }
-        return int((await self._events.delete_many(query)).deleted_count)
+        bodies = {
+            doc["blob"] async for doc in self._events.find({**query, "blob": {"$exists": True}}, {"blob": 1})
+        }
+        gone = int((await self._events.delete_many(query)).deleted_count)
+        for digest in bodies:
+            if not await self._events.find_one({"blob": digest}, {"_id": 1}):
+                await self._blobs.forget(digest, unused_since=now() - timedelta(seconds=_SETTLING_SECONDS))
+        return gone
 
     async def all_ids(self, account_id: str) -> AsyncIterator[str]:
         async for doc in self._events.find({"account_id": account_id}, {"_id": 1}).sort("_id", ASCENDING):
@@ -287,3 +323,36 @@ class Journal:
             {"$group": {"_id": "$account_id", "since": {"$min": "$received_at"}}},
         ]
         return {doc["_id"]: doc["since"] async for doc in self._events.aggregate(pipeline)}
+
+
+def _event(doc: Doc, body: bytes) -> RawEvent:
+    return RawEvent(
+        id=doc["_id"],
+        account_id=doc["account_id"],
+        attempts=doc["attempts"],
+        silent=doc["silent"],
+        request=RawRequest(
+            source=doc["source"],
+            source_key=doc["source_key"],
+            body=body,
+            received_at=doc["received_at"],
+            method=doc["method"],
+            tail=doc["tail"],
+            query=dict(doc["query"]),
+            headers=dict(doc["headers"]),
+            remote=doc["remote"],
+            meta=doc["meta"],
+        ),
+    )
+
+
+def _pairs(values: Mapping[str, str]) -> list[list[str]]:
+    """Pairs, for names may hold dots and dollars; bytes that are no UTF-8 cannot be kept in strings."""
+    return [[_storable(name), _storable(value)] for name, value in values.items()]
+
+
+def _storable(text: str) -> str:
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()

@@ -9,7 +9,8 @@ from pymongo.errors import DuplicateKeyError
 from omnihub.model.ids import new_id
 from omnihub.store.database import Database
 
-INDEXES: Mapping[str, Sequence[IndexModel]] = {"leases": ()}
+# What a killed process left behind goes after a day.
+INDEXES: Mapping[str, Sequence[IndexModel]] = {"leases": (IndexModel([("until", 1)], expireAfterSeconds=86_400),)}
 
 
 def holder_name() -> str:

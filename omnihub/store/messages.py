@@ -161,6 +161,20 @@ class Messages:
         found = self._messages.find({"ticket_id": ticket_id}, fields, session=session)
         return [cast("MessageDoc", doc) async for doc in found.sort([("at", 1), ("_id", 1)])]
 
+    async def of_tickets(
+        self, ticket_ids: Sequence[str], session: Session, fields: Mapping[str, int] | None = None
+    ) -> list[MessageDoc]:
+        """Oldest first."""
+        found = self._messages.find({"ticket_id": {"$in": list(ticket_ids)}}, fields, session=session)
+        return [cast("MessageDoc", doc) async for doc in found.sort([("at", 1), ("_id", 1)])]
+
+    async def count_of_conversation(self, conversation_id: str, session: Session) -> int:
+        return int(await self._messages.count_documents({"conversation_id": conversation_id}, session=session))
+
+    async def ids_of_notes(self, ticket_id: str, session: Session) -> list[str]:
+        found = self._messages.find({"ticket_id": ticket_id, "direction": "note"}, {"_id": 1}, session=session)
+        return [doc["_id"] async for doc in found]
+
     async def export(self, account_id: str) -> AsyncIterator[MessageDoc]:
         """All of an account, in the order of time."""
         found = self._messages.find({"account_id": account_id}).sort([("at", 1), ("_id", 1)])

@@ -34,7 +34,11 @@ class Store:
 
     def __init__(self, settings: Settings, mongodb_uri: str, redis_url: str) -> None:
         self.db = Database(mongodb_uri, settings.mongodb.database, settings.mongodb.pool)
-        self.redis = Redis.from_url(redis_url, socket_connect_timeout=3, health_check_interval=30)
+        # Longer than any command of ours blocks: whoever hears nothing for so long looks by itself.
+        patience = settings.outbound.sweep_seconds + 5
+        self.redis = Redis.from_url(
+            redis_url, socket_timeout=patience, socket_connect_timeout=3, health_check_interval=30
+        )
         self.vault = Vault(master_secret(settings.security.secret_key.get_secret_value(), settings.storage.var))
         self.bell = Bell(self.redis, settings.redis.prefix)
         self.limits = Limits(self.redis, settings.redis.prefix)

@@ -126,6 +126,13 @@ class Tickets:
         """Raises NotFound."""
         return _ticket(await self._tickets.find_one({"_id": ticket_id}, session=session))
 
+    async def final(self, ticket_id: str, session: Session | None = None) -> TicketDoc:
+        """The ticket, or the one that it was merged into. Raises NotFound."""
+        ticket = await self.get(ticket_id, session)
+        while ticket["merged_into"]:
+            ticket = await self.get(ticket["merged_into"], session)
+        return ticket
+
     async def find(self, id_or_number: str) -> TicketDoc:
         """Raises NotFound."""
         number = id_or_number.removeprefix("#")
@@ -194,7 +201,9 @@ class Tickets:
         )
 
     async def due_to_wake(self, limit: int) -> list[str]:
-        found = self._tickets.find({"snoozed_until": {"$lte": now()}}, {"_id": 1}).limit(limit)
+        found = self._tickets.find({"bucket": "snoozed", "snoozed_until": {"$lte": now()}}, {"_id": 1}).limit(
+            limit
+        )
         return [doc["_id"] async for doc in found]
 
 

@@ -17,7 +17,8 @@ from omnihub.threading.facts import ConversationFact, Facts, Link, TicketFact
 class Placement:
     """`conversation` None: a new one. `ticket` None: a new one, after `follows` where that is given.
     `joins`: ids of conversations that this message shows to be parts of the same thread.
-    `newcomer`: the sender takes part by proof of receipt only, until an agent confirms."""
+    `newcomer`: the sender takes part by proof of receipt only, until an agent confirms; `unproven`: those who
+    answered this message before it came, and whom nothing else names."""
 
     rule: str
     reason: str
@@ -28,6 +29,7 @@ class Placement:
     suggested: TicketFact | None = None
     joins: tuple[str, ...] = ()
     newcomer: bool = False
+    unproven: frozenset[str] = frozenset()
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -175,11 +177,12 @@ def _by_copy(_message: InboundMessage, facts: Facts, _remarks: list[str]) -> _De
     )
 
 
-def _by_policy(_message: InboundMessage, facts: Facts, _remarks: list[str]) -> _Decision | None:
+def _by_policy(message: InboundMessage, facts: Facts, _remarks: list[str]) -> _Decision | None:
+    """Who only types who they are is led to nobody's ticket: an agent judges."""
     ticket = facts.other_channel
     if ticket is None or facts.cross_channel == "separate":
         return None
-    if facts.cross_channel == "join":
+    if facts.cross_channel == "join" and not message.sender.claims:
         return _Decision(
             rule="open_ticket",
             reason=f"its sender has the open ticket #{ticket.number}, which this account joins",
@@ -228,8 +231,18 @@ def _settle(message: InboundMessage, facts: Facts, decision: _Decision, remarks:
         suggested=decision.suggested,
         joins=joins,
         newcomer=decision.newcomer,
+        unproven=_unproven(message, facts),
         data=decision.data,
     )
+
+
+def _unproven(message: InboundMessage, facts: Facts) -> frozenset[str]:
+    if not facts.descendants:
+        return frozenset()
+    answered = (link.voices for link in facts.descendants if _late_ancestor(message, facts, link))
+    links = (*facts.ancestors, *facts.descendants, *facts.siblings)
+    named = (link.people - link.voices for link in links)
+    return frozenset().union(*answered) - _people(message, facts) - frozenset().union(*named)
 
 
 def _too_late(ticket: TicketFact, facts: Facts) -> bool:
@@ -241,8 +254,10 @@ def _too_late(ticket: TicketFact, facts: Facts) -> bool:
 def _joins(message: InboundMessage, facts: Facts, chosen: ConversationFact | None) -> tuple[str, ...]:
     if chosen is None or chosen.pinned:
         return ()
+    # Proof of receipt lets its sender into one conversation; only who takes part in both can show that two
+    # are one. An id that several mails bear shows nothing.
     linked = [
-        *(link for link in facts.ancestors if may_join(message, facts, link)),
+        *(link for link in facts.ancestors if link.conversations == 1 and _takes_part(message, facts, link)),
         *(link for link in facts.descendants if _late_ancestor(message, facts, link)),
         *(link for link in facts.siblings if _siblings(message, facts, link)),
     ]

@@ -1,7 +1,9 @@
 """One receiving route for every channel: verify, journal, ring, acknowledge."""
 
+import asyncio
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import structlog
@@ -26,6 +28,8 @@ _NEVER_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 _CORS_METHODS = "GET, POST, OPTIONS"
 _CORS_HEADERS = "Content-Type, Idempotency-Key"
 _PROOF_SECONDS = 3600
+# A database that neither answers nor refuses: the caller, who waits no longer either, had better repeat.
+_STORE_SECONDS = 8.0
 
 
 class TooLarge(Unreadable):
@@ -70,10 +74,11 @@ class Receiver:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         locale = request.headers.get("Accept-Language", "")
         try:
-            connector = await self._connector(request)
+            async with asyncio.timeout(_STORE_SECONDS):
+                connector = await self._connector(request)
         except NotFound:
             return _problem(404, "not_found", say("not_found", locale))
-        except PyMongoError as error:
+        except (PyMongoError, TimeoutError) as error:
             return _unavailable(error, locale)
         origin = connector.cors_origin(_bare(request, self._remote(request)))
         if request.method == "OPTIONS":
@@ -97,9 +102,9 @@ class Receiver:
             if request.method not in ("POST", "PUT"):
                 return web.Response(status=405, headers={"Allow": _CORS_METHODS})
             await self._respect_limits(connector, raw)
-            body = await self._body(request, connector.manifest.door)
-            raw = replace(raw, body=body)
-            return _http(await self._receive(connector, raw))
+            async with self._held(request, connector.manifest.door) as body:
+                raw = replace(raw, body=body)
+                return _http(await self._receive(connector, raw))
         except (JournalUnavailable, PyMongoError) as error:
             return _unavailable(error, locale)
         except OmnihubError as error:
@@ -119,7 +124,11 @@ class Receiver:
         connector.verify(raw)
         raw = replace(raw, source_key=connector.source_key(raw))
         raw = await self._mark_reuse(connector, raw)
-        entry = await self._store.journal.append(connector.account.id, _without_secrets(raw))
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                entry = await self._store.journal.append(connector.account.id, _without_secrets(raw))
+        except TimeoutError as error:
+            raise JournalUnavailable("the database did not answer in time") from error
         return connector.acknowledge(raw, entry.id)
 
     async def _refuse(
@@ -154,8 +163,10 @@ class Receiver:
             if wait:
                 raise TooOften("too many requests", after=wait)
 
-    async def _body(self, request: web.Request, door: Door) -> bytes:
-        """Reads within the channel's limit, and within what all requests together may hold in memory."""
+    @asynccontextmanager
+    async def _held(self, request: web.Request, door: Door) -> AsyncIterator[bytes]:
+        """The body, read within the channel's limit. Until it is journaled it counts against what all requests
+        together may hold in memory."""
         limit = door.max_body_bytes
         if (request.content_length or 0) > limit:
             raise TooLarge(f"the body may have {limit} bytes at most")
@@ -170,9 +181,9 @@ class Receiver:
                 if self._inflight > self._settings.server.max_inflight_bytes:
                     raise Busy("too much is being received at once", after=2)
                 chunks.append(chunk)
+            yield b"".join(chunks)
         finally:
             self._inflight -= size
-        return b"".join(chunks)
 
     async def _count_refused(self, connector: Connector) -> None:
         try:
@@ -181,9 +192,9 @@ class Receiver:
             log.warning("door.count_failed", error=str(error))
 
     def _remote(self, request: web.Request) -> str:
-        return client_address(
-            request.remote or "", request.headers.get("X-Forwarded-For", ""), self._settings.server.trusted_proxies
-        )
+        # Some proxies add a line of their own below the one that the caller made up.
+        forwarded = ", ".join(request.headers.getall("X-Forwarded-For", []))
+        return client_address(request.remote or "", forwarded, self._settings.server.trusted_proxies)
 
 
 def client_address(peer: str, forwarded: str, trusted: Sequence[str]) -> str:

@@ -61,6 +61,16 @@ async def test_an_answer_to_an_old_view_is_stopped_with_what_came_in(
     assert anyway.status == 201
 
 
+async def test_a_colleagues_answer_on_screen_stops_nobody(ticket: TicketDoc, hub: Hub, agent: Browser) -> None:
+    path, other = f"/tickets/{ticket['_id']}/replies", await hub.browser("agent")
+    theirs = (await other.post(path, reply_to(ticket))).json
+    stale = await agent.post(path, reply_to(ticket))
+    assert (stale.status, stale.problem["code"]) == (409, "stale_view")
+    assert [one["id"] for one in stale.problem["details"]["messages"]] == [theirs["id"]]
+    seen = await agent.post(path, reply_to(ticket, seen_message_id=theirs["id"]))
+    assert seen.status == 201, seen.content
+
+
 async def test_agents_see_their_own_outbox_and_supervisors_all(
     ticket: TicketDoc, hub: Hub, agent: Browser
 ) -> None:

@@ -13,8 +13,8 @@ const routes: RouteRecordRaw[] = [
       { path: 'tickets/:number', redirect: (to) => ({ name: 'inbox', params: to.params }) },
       { path: 'contacts/:id?', name: 'contacts', component: () => import('@/pages/ContactsPage.vue') },
       { path: 'channels', name: 'channels', component: () => import('@/pages/ChannelsPage.vue') },
-      { path: 'channels/new', name: 'account-new', component: () => import('@/pages/AccountPage.vue') },
-      { path: 'channels/:id', name: 'account', component: () => import('@/pages/AccountPage.vue') },
+      { path: 'channels/new', name: 'account-new', component: () => import('@/pages/AccountPage.vue'), meta: { admin: true } },
+      { path: 'channels/:id', name: 'account', component: () => import('@/pages/AccountPage.vue'), meta: { admin: true } },
       { path: 'outbox', name: 'outbox', component: () => import('@/pages/OutboxPage.vue') },
       { path: 'dead-letters', name: 'dead-letters', component: () => import('@/pages/DeadLettersPage.vue') },
       { path: 'settings/:section?', name: 'settings', component: () => import('@/pages/SettingsPage.vue') },
@@ -37,6 +37,7 @@ export function createAppRouter(): Router {
       }
     }
     if (!session.user && !to.meta.open) return { name: 'login', query: { next: to.fullPath } }
+    if (to.meta.admin && !session.isAdmin) return { name: 'channels' }
     if (session.user && to.name === 'login') return { path: '/inbox' }
     return true
   })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonSchema } from '@/api/types'
 import { keyFor, moved } from '@/lib/formFields'
-import { defaultValues, fieldSpecs, readPresets, sections, submittedValues } from '@/lib/schemaForm'
+import { defaultValues, fieldSpecs, isShown, readPresets, sections, submittedValues, withPreset } from '@/lib/schemaForm'
 
 const schema: JsonSchema = {
   $defs: { Server: { type: 'object', title: 'Server', properties: { host: { type: 'string' }, port: { type: 'integer', default: 993 } } } },
@@ -53,6 +53,19 @@ describe('a form from a schema', () => {
     expect(readPresets(schema.properties!.provider!.presets)).toEqual([{ key: 'known', label: { en: 'known', zh: 'known' }, values: { 'imap.host': 'imap.example.com' } }])
     expect(readPresets([{ key: 'a', label: 'A', label_zh: '甲', values: { host: 'h' } }])).toEqual([{ key: 'a', label: { en: 'A', zh: '甲' }, values: { host: 'h' } }])
     expect(readPresets(undefined)).toEqual([])
+  })
+  it('fills in what a choice brings, and takes it back unless it was changed', () => {
+    const big = { key: 'big', label: { en: '', zh: '' }, values: { limit: 5, 'imap.port': 1993 } }
+    const small = { key: 'small', label: { en: '', zh: '' }, values: { 'imap.port': 2993 } }
+    const first = withPreset(specs, defaultValues(specs), undefined, big)
+    expect(first).toMatchObject({ limit: 5, imap: { port: 1993 } })
+    expect(withPreset(specs, first, big, small)).toMatchObject({ limit: null, imap: { port: 2993 } })
+    expect(withPreset(specs, { ...first, limit: 7 }, big, undefined)).toMatchObject({ limit: 7, imap: { port: 993 } })
+  })
+  it('shows a field only where it matters', () => {
+    const [token] = fieldSpecs({ properties: { token: { type: 'string', shown_if: { auth: 'oauth2' } } } })
+    expect(isShown(token!, { auth: 'oauth2' })).toBe(true)
+    expect(isShown(token!, { auth: 'password' })).toBe(false)
   })
 })
 

@@ -1,7 +1,9 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { nextTick } from 'vue'
 import { Problem, request, wiring } from '@/api/http'
 import { loadDraft, saveDraft } from '@/lib/drafts'
+import { usePrefs } from '@/stores/prefs'
 import { useSeen } from '@/stores/seen'
 import { useSession } from '@/stores/session'
 import { useTicket } from '@/stores/ticket'
@@ -34,8 +36,19 @@ afterEach(() => {
   wiring.onUnauthorized = () => undefined
 })
 
+describe('the language', () => {
+  it('that the sign-in page spoke stays after signing in', async () => {
+    serve({ 'POST /session': { body: { user: { ...user, locale: 'zh-CN' }, csrf: 't' } }, 'PATCH /me': { body: { ...user, locale: 'en' } } })
+    await useSession().login('lin@example.com', 'x')
+    expect(usePrefs().locale).toBe('en')
+    expect(calls.at(-1)).toMatchObject({ method: 'PATCH', path: '/me', body: { locale: 'en' } })
+  })
+})
+
 describe('requests', () => {
   it('carry the CSRF token on every change, after sign-in', async () => {
+    usePrefs().chooseLocale('zh-CN')
+    await nextTick()
     serve({ 'POST /session': { body: { user, csrf: 'token-1' } }, 'PATCH /tickets/T1': { body: ticket() } })
     await useSession().login('lin@example.com', 'x')
     await request('PATCH', '/tickets/T1', { body: { status: 'open' } })
@@ -103,6 +116,61 @@ describe('the open ticket', () => {
     expect(open.seenInboundId).toBe('M1')
     open.takeTicket(ticket({ last_inbound_id: 'M1', version: 2 }))
     expect(open.ticket?.last_inbound_id).toBe('M2')
+  })
+})
+
+describe('what a reply claims to know', () => {
+  const inbound = message({ id: 'M1', at: '2026-01-02T10:00:00Z' })
+  const answer = message({ id: 'M2', direction: 'outbound', at: '2026-01-02T11:00:00Z' })
+  const detail = { ticket: ticket({ last_inbound_id: 'M1' }), contact: { id: 'C1', name: 'Anna', identities: [], merged_into: null }, conversations: [], links: [], operations: [] }
+
+  async function opened() {
+    serve({ 'GET /tickets/1/timeline': { body: { items: [{ kind: 'message', message: inbound }], next: null } }, 'GET /tickets/1': { body: detail } })
+    const store = useTicket()
+    await store.open(1)
+    return store
+  }
+  it('is what was on screen, whoever wrote it', async () => {
+    const store = await opened()
+    expect([store.seenInboundId, store.seenMessageId]).toEqual(['M1', 'M1'])
+    store.takeMessage(answer)
+    expect(store.hasSeen('M2')).toBe(false)
+    expect(store.seenMessageId).toBe('M1')
+    store.saw('M2')
+    expect([store.seenInboundId, store.seenMessageId]).toEqual(['M1', 'M2'])
+    expect(store.hasSeen('M2')).toBe(true)
+  })
+  it('grows by what the guard has shown', async () => {
+    const store = await opened()
+    store.sawBetween([message({ id: 'M3' }), message({ id: 'M4', direction: 'outbound' })])
+    expect([store.seenInboundId, store.seenMessageId]).toEqual(['M3', 'M4'])
+    store.takeTicket(ticket({ last_inbound_id: 'M0', version: 9 }))
+    store.sawBetween([])
+    expect(store.seenInboundId).toBe('M0')
+  })
+  it('asks again where a message came in between ticket and timeline', async () => {
+    const pages = [[{ kind: 'message', message: message({ id: 'M0' }) }], [{ kind: 'message', message: inbound }]]
+    serve({ 'GET /tickets/1/timeline': () => ({ body: { items: pages.shift(), next: null } }), 'GET /tickets/1': { body: detail } })
+    const store = useTicket()
+    await store.open(1)
+    expect(store.messages.map((one) => one.id)).toEqual(['M1'])
+  })
+})
+
+describe('the view to begin with', () => {
+  const counts = { mine: 0, unassigned: 0, all: 5, snoozed: 0, spam: 0, by_status: { new: 0, open: 0, pending: 0, resolved: 0, closed: 0 } }
+  it.each([
+    [{ ...counts, mine: 1, unassigned: 3 }, 'mine'],
+    [{ ...counts, unassigned: 3 }, 'unassigned'],
+    [counts, 'all'],
+  ])('is where the work is', async (body, home) => {
+    serve({ 'GET /tickets/counts': { body } })
+    const tickets = useTickets()
+    await tickets.decideHome()
+    expect(tickets.home).toBe(home)
+    tickets.home = 'mine'
+    await tickets.decideHome()
+    expect(tickets.home).toBe('mine')
   })
 })
 

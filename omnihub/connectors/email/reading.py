@@ -161,7 +161,8 @@ def _sender(one: Address | None) -> Handle:
 
 def _fingerprint(mail: ParsedMail) -> str:
     sender = mail.from_.address.lower() if mail.from_ else ""
-    date = mail.date.isoformat() if mail.date else ""
+    # Devices with one fixed id give no date either; then only the text tells their mails apart.
+    date = mail.date.isoformat() if mail.date else f"\0{mail.text.strip()}"
     return hashlib.sha256("\0".join((sender, date, mail.subject)).encode("utf-8", "replace")).hexdigest()[:32]
 
 

@@ -20,8 +20,8 @@ api = Api("messages")
     errors=("not_found", "invalid", "stale_view", "refused", "window_closed"),
 )
 async def reply(call: Call[shapes.NewReply]) -> views.Doc:
-    """Queued when this answers; it can be taken back until `delivery.due`. When the customer wrote in between,
-    the problem `stale_view` holds what came in; send again with `force` to answer anyway."""
+    """Queued when this answers; it can be taken back until `delivery.due`. When something came in
+    between, the problem `stale_view` holds what came in; send again with `force` to answer anyway."""
     given = call.given
     request = ReplyRequest(
         ticket_id=call.id,

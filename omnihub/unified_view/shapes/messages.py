@@ -94,12 +94,14 @@ class Message(Shown):
 
 
 class NewReply(Given):
-    """`seen_inbound_id`: the ticket's `last_inbound_id` that was on screen. `force`: send although newer
-    messages came in. `status`: what the ticket becomes once this is queued."""
+    """`seen_inbound_id`: the ticket's `last_inbound_id` that was on screen. `seen_message_id`: the last message
+    of any direction that was; without it a colleague's answer after `seen_inbound_id` counts as not seen.
+    `force`: send although newer messages came in. `status`: what the ticket becomes once this is queued."""
 
     conversation_id: str = Field("", max_length=64)
     answering_id: str = Field("", max_length=64)
     seen_inbound_id: Id | None
+    seen_message_id: str = Field("", max_length=64)
     text: LongText
     html: LongText = ""
     attachment_ids: list[Id] = Field([], max_length=100)

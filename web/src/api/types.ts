@@ -283,6 +283,7 @@ export interface ReplyBody {
   conversation_id?: string
   answering_id?: string
   seen_inbound_id: string | null
+  seen_message_id?: string
   text: string
   html?: string
   attachment_ids?: string[]
@@ -310,6 +311,7 @@ export interface JsonSchema {
   advanced?: boolean
   widget?: string
   presets?: unknown
+  shown_if?: Record<string, unknown>
   enum?: unknown[]
   enum_labels?: Record<string, Words>
   const?: unknown

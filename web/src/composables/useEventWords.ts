@@ -1,6 +1,6 @@
 import { useI18n } from 'vue-i18n'
 import type { HubEvent } from '@/api'
-import { absoluteTime, handleValue } from '@/lib/format'
+import { handleValue, minuteTime } from '@/lib/format'
 import { usePeople } from '@/stores/people'
 
 /** One line of the trail as a sentence. */
@@ -33,6 +33,7 @@ export function useEventWords() {
 
   function variant(event: HubEvent, to: string): string {
     if (event.type === 'ticket.assigned' && !to) return 'ticket.unassigned'
+    if (event.type === 'conversation.moved' && !event.data.from) return 'conversation.unmoved'
     if (event.type === 'ticket.spam' && event.data.spam === false) return 'ticket.unspam'
     return event.type
   }
@@ -50,7 +51,7 @@ export function useEventWords() {
       subject: text(data.subject ?? data.to),
       tags: tags(data) || '–',
       into: text(data.into),
-      until: absoluteTime(text(data.until), locale.value),
+      until: minuteTime(text(data.until), locale.value),
       who: text(data.name) || handleValue(text(data.key)),
     })
   }

@@ -1,6 +1,7 @@
 import { computed } from 'vue'
 import { useRoute, useRouter, type LocationQueryRaw } from 'vue-router'
 import type { TicketQuery } from '@/api'
+import { useTickets } from '@/stores/tickets'
 
 export type ViewName = 'mine' | 'unassigned' | 'all' | 'snoozed' | 'spam'
 
@@ -8,13 +9,14 @@ export type ViewName = 'mine' | 'unassigned' | 'all' | 'snoozed' | 'spam'
 export function useInboxQuery() {
   const route = useRoute()
   const router = useRouter()
+  const tickets = useTickets()
 
   const text = (name: string): string | undefined => {
     const value = route.query[name]
     return typeof value === 'string' && value ? value : undefined
   }
 
-  const view = computed<ViewName>(() => (text('view') as ViewName | undefined) ?? 'mine')
+  const view = computed<ViewName>(() => (text('view') as ViewName | undefined) ?? tickets.home ?? 'all')
 
   const query = computed<TicketQuery>(() => {
     const filters = {
@@ -40,7 +42,8 @@ export function useInboxQuery() {
   }
 
   function show(name: ViewName): void {
-    void router.push({ name: 'inbox', params: route.params, query: name === 'mine' ? {} : { view: name } })
+    if (name !== 'snoozed' && name !== 'spam') tickets.home = name
+    void router.push({ name: 'inbox', params: route.params, query: { view: name, sort: route.query.sort } })
   }
 
   const clear = (): void => change(Object.fromEntries(FILTERS.map((name) => [name, undefined])))

@@ -47,9 +47,12 @@ export function useSending() {
       return true
     } catch (error) {
       if (error instanceof Problem && error.code === 'stale_view') {
-        stale.value = (error.details.messages as Message[] | undefined) ?? []
+        const between = (error.details.messages as Message[] | undefined) ?? []
         // What came in between is put on screen too, so that "keep editing" ends with a view that is up to date.
         await Promise.all([store.refreshTimeline(), store.refreshDetail()]).catch(() => undefined)
+        store.sawBetween(between)
+        stale.value = between
+        if (between.length === 0) fault.value = t('stale.changed')
       } else fault.value = error instanceof Problem && error.offline ? t('composer.offline') : words(error)
       return false
     } finally {
@@ -64,6 +67,7 @@ export function useSending() {
         conversation_id: draft.conversationId || undefined,
         answering_id: letter.answeringId ?? undefined,
         seen_inbound_id: store.seenInboundId,
+        seen_message_id: store.seenMessageId ?? undefined,
         text: draft.text,
         attachment_ids: letter.attachments.map((file) => file.id),
         cc: draft.cc.length ? draft.cc : undefined,

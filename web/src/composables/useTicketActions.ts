@@ -34,10 +34,9 @@ export function useTicketActions() {
   }
 
   async function tellClaimed(problem: Problem): Promise<void> {
-    const given = problem.details.assignee as { name?: string } | string | undefined
-    const name = typeof given === 'object' ? given.name : people.userName(given)
-    say(new Problem(problem.status, problem.code, '', problem.detail || t('ticket.alreadyClaimed', { name: name ?? '' })))
     await store.refreshDetail().catch(say)
+    const name = people.userName(store.ticket?.assignee_id)
+    say(name ? new Problem(problem.status, problem.code, '', t('ticket.alreadyClaimed', { name })) : problem)
   }
 
   const setStatus = (status: Status): Promise<boolean> => change(() => api.update(id(), { status }))

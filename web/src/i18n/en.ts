@@ -38,7 +38,7 @@ const en = {
   },
   ticket: {
     label: 'Ticket #{number}', subject: 'Subject', status: 'Status', priority: 'Priority', assignee: 'Assignee', team: 'Team', tags: 'Tags', channel: 'Channel', unassigned: 'Unassigned', claim: 'Claim', resolve: 'Resolve', close: 'Close for good', more: 'More actions', actions: 'Ticket actions', spam: 'Mark as spam', notSpam: 'Not spam',
-    backToList: 'Back to the list', editSubject: 'Edit subject', missing: 'There is no ticket #{number}', missingText: 'It may have been merged into another one, or the number is mistyped.', readonly: 'You may read this ticket, not answer it.', mergedAway: 'This ticket was merged into another one. Answer there.', alreadyClaimed: '{name} has already claimed this ticket.',
+    backToList: 'Back to the list', editSubject: 'Edit subject', missing: 'There is no ticket #{number}', missingText: 'It may have been merged into another one, or the number is mistyped.', readonly: 'You may read this ticket, not answer it.', mergedAway: 'What was in this ticket is now in another one. Answer there.', mergedInto: 'Go to #{number}', alreadyClaimed: '{name} has already claimed this ticket.',
   },
   assign: { search: 'Find a person or team', me: 'me', nobody: 'Nobody', noTeam: 'No team', none: 'Nobody found' },
   snooze: { title: 'Snooze: hide until later', do: 'Snooze', wake: 'Wake up', laterToday: 'In three hours', tomorrow: 'Tomorrow morning', inThreeDays: 'In three days', nextWeek: 'Next Monday', custom: 'At another time' },
@@ -63,18 +63,18 @@ const en = {
   kind: { auto_reply: 'auto-reply', bounce: 'bounce', list: 'mailing list', unsupported: 'not supported' },
   badge: { automatic: 'automatic', silent: 'silent', silentHelp: 'Kept without answering or notifying', spam: 'spam' },
   delivery: {
-    queued: 'Waiting to be sent', sending: 'Being sent', sent: 'Sent', delivered: 'Delivered', read: 'Read', failed: 'Not delivered', uncertain: 'It is not known whether this arrived', cancelled: 'Taken back', in: 'Will be sent in {seconds} s', again: 'Waiting for another try ({attempts} so far)',
+    queued: 'Waiting to be sent', sending: 'Being sent', sent: 'Sent', delivered: 'Delivered', read: 'Read', failed: 'Not delivered', uncertain: 'It is not known whether this arrived', cancelled: 'Taken back', in: 'Will be sent in {seconds} s', again: 'Will be tried again at {time} (tried {attempts} ×)',
     undo: 'Undo', cancel: 'Cancel', resend: 'Send again', arrived: 'It arrived', markFailed: 'Mark failed',
   },
   undo: { sending: 'Will be sent in {seconds} s' },
   event: {
     ticket_assigned: '{actor} assigned this to {target}', ticket_unassigned: '{actor} removed the assignee', ticket_claimed: '{actor} claimed this', ticket_transferred: '{actor} transferred this to {target}', ticket_status: '{actor} changed the status: {from} → {to}', ticket_priority: '{actor} changed the priority: {to}', ticket_subject: '{actor} changed the subject to “{subject}”', ticket_tags: '{actor} changed the tags: {tags}', ticket_snoozed: '{actor} snoozed this until {until}', ticket_woken: 'Woken up', ticket_reopened: 'Reopened', ticket_spam: '{actor} marked this as spam', ticket_unspam: '{actor} took the spam mark off',
-    ticket_merged: '{actor} merged #{from} into #{into}', ticket_unmerged: '{actor} took a merge back', ticket_split: '{actor} split messages off: #{from} → #{to}', ticket_unsplit: '{actor} took a split back', conversation_moved: '{actor} moved a conversation: #{from} → #{to}', conversation_joined: 'A late link joined this exchange with the one of #{from}', contact_merged: '{actor} merged contacts', contact_unmerged: '{actor} took a merge of contacts back', participant_joined: '{who} joined the conversation', participant_confirmed: '{actor} confirmed {who}',
+    ticket_merged: '{actor} merged #{from} into #{into}', ticket_unmerged: '{actor} took a merge back', ticket_split: '{actor} split messages off: #{from} → #{to}', ticket_unsplit: '{actor} took a split back', conversation_moved: '{actor} moved a conversation: #{from} → #{to}', conversation_unmoved: '{actor} took a move back', conversation_joined: 'A late link joined this exchange with the one of #{from}', contact_merged: '{actor} merged contacts', contact_unmerged: '{actor} took a merge of contacts back', participant_joined: '{who} joined the conversation', participant_confirmed: '{actor} confirmed {who}',
   },
   composer: {
     label: 'Write', reply: 'Reply', note: 'Note', via: 'Answer through', copies: 'Cc / Bcc', placeholder: 'Write your answer …', notePlaceholder: 'Write a note for your colleagues …', noteHint: 'Only colleagues see this', cannotReply: 'No channel here can carry an answer', attach: 'Attach files', noFiles: 'This channel carries no files', files: 'Files', removeFile: 'Remove {name}', drop: 'Drop files to attach them', send: 'Send', sendAnd: 'Send and …', send_resolved: 'Send and resolve', send_pending: 'Send and set pending', addNote: 'Add note', meanwhile: 'The customer has written while you were typing.', offline: 'The server cannot be reached. Your text is kept; sending again will not send it twice.',
   },
-  stale: { title: 'Something came in between', text: 'This was added after you last looked. Does your answer still fit?', keep: 'Keep editing', send: 'Send anyway' },
+  stale: { changed: 'What you were answering has left this ticket. Look again, then send.', title: 'Something came in between', text: 'This was added after you last looked. Does your answer still fit?', keep: 'Keep editing', send: 'Send anyway' },
   channels: { add: 'Add account', demo: 'demo', lastEvent: 'Last event', noEvent: 'No event yet', lag: '{time} behind', counts: '{stored} of {provider} stored', errors: 'no errors | {count} error | {count} errors', enabled: '{name} is switched on', emptyTitle: 'No channel is connected', emptyText: 'Add a mailbox or a web form, and what customers write there arrives in the inbox.', emptyAsk: 'Ask an admin to connect a mailbox or a web form.' },
   health: { ok: 'Working', warning: 'Needs attention', error: 'Not working', unknown: 'Not known yet', disabled: 'Switched off' },
   account: {

@@ -35,7 +35,7 @@ const zh: Messages = {
   },
   ticket: {
     label: '工单 #{number}', subject: '主题', status: '状态', priority: '优先级', assignee: '负责人', team: '团队', tags: '标签', channel: '渠道', unassigned: '未分配', claim: '认领', resolve: '解决', close: '彻底关闭', more: '更多操作', actions: '工单操作', spam: '标记为垃圾', notSpam: '不是垃圾',
-    backToList: '返回列表', editSubject: '修改主题', missing: '没有工单 #{number}', missingText: '它可能已并入其他工单，或编号有误。', readonly: '您可以查看此工单，但不能回复。', mergedAway: '此工单已并入其他工单，请在那里回复。', alreadyClaimed: '{name} 已认领此工单。',
+    backToList: '返回列表', editSubject: '修改主题', missing: '没有工单 #{number}', missingText: '它可能已并入其他工单，或编号有误。', readonly: '您可以查看此工单，但不能回复。', mergedAway: '此工单的内容已移到另一个工单，请在那里回复。', mergedInto: '前往 #{number}', alreadyClaimed: '{name} 已认领此工单。',
   },
   assign: { search: '查找人员或团队', me: '我', nobody: '无负责人', noTeam: '无团队', none: '未找到' },
   snooze: { title: '暂缓：稍后再处理', do: '暂缓', wake: '立即恢复', laterToday: '三小时后', tomorrow: '明天上午', inThreeDays: '三天后', nextWeek: '下周一', custom: '其他时间' },
@@ -60,18 +60,18 @@ const zh: Messages = {
   kind: { auto_reply: '自动回复', bounce: '退信', list: '邮件列表', unsupported: '不支持' },
   badge: { automatic: '自动发送', silent: '静默', silentHelp: '仅保存，不回复、不通知', spam: '垃圾' },
   delivery: {
-    queued: '等待发送', sending: '正在发送', sent: '已发送', delivered: '已送达', read: '已读', failed: '未送达', uncertain: '无法确定是否已送达', cancelled: '已撤回', in: '{seconds} 秒后发送', again: '等待再次尝试（已尝试 {attempts} 次）',
+    queued: '等待发送', sending: '正在发送', sent: '已发送', delivered: '已送达', read: '已读', failed: '未送达', uncertain: '无法确定是否已送达', cancelled: '已撤回', in: '{seconds} 秒后发送', again: '将于 {time} 重试（已尝试 {attempts} 次）',
     undo: '撤回', cancel: '取消发送', resend: '重新发送', arrived: '已送达', markFailed: '标记为失败',
   },
   undo: { sending: '{seconds} 秒后发送' },
   event: {
     ticket_assigned: '{actor} 分配给 {target}', ticket_unassigned: '{actor} 移除了负责人', ticket_claimed: '{actor} 认领了工单', ticket_transferred: '{actor} 转交给 {target}', ticket_status: '{actor} 更改状态：{from} → {to}', ticket_priority: '{actor} 更改优先级：{to}', ticket_subject: '{actor} 将主题改为“{subject}”', ticket_tags: '{actor} 更改标签：{tags}', ticket_snoozed: '{actor} 暂缓至 {until}', ticket_woken: '已恢复', ticket_reopened: '已重新打开', ticket_spam: '{actor} 标记为垃圾', ticket_unspam: '{actor} 取消了垃圾标记',
-    ticket_merged: '{actor} 将 #{from} 并入 #{into}', ticket_unmerged: '{actor} 撤销了合并', ticket_split: '{actor} 拆分了消息：#{from} → #{to}', ticket_unsplit: '{actor} 撤销了拆分', conversation_moved: '{actor} 移动了会话：#{from} → #{to}', conversation_joined: '迟到的关联将此会话与 #{from} 的会话合在一起', contact_merged: '{actor} 合并了联系人', contact_unmerged: '{actor} 撤销了联系人合并', participant_joined: '{who} 加入了会话', participant_confirmed: '{actor} 确认了 {who}',
+    ticket_merged: '{actor} 将 #{from} 并入 #{into}', ticket_unmerged: '{actor} 撤销了合并', ticket_split: '{actor} 拆分了消息：#{from} → #{to}', ticket_unsplit: '{actor} 撤销了拆分', conversation_moved: '{actor} 移动了会话：#{from} → #{to}', conversation_unmoved: '{actor} 撤销了移动', conversation_joined: '迟到的关联将此会话与 #{from} 的会话合在一起', contact_merged: '{actor} 合并了联系人', contact_unmerged: '{actor} 撤销了联系人合并', participant_joined: '{who} 加入了会话', participant_confirmed: '{actor} 确认了 {who}',
   },
   composer: {
     label: '撰写', reply: '回复', note: '备注', via: '回复渠道', copies: '抄送 / 密送', placeholder: '输入回复内容…', notePlaceholder: '给同事写备注…', noteHint: '仅同事可见', cannotReply: '此处没有可用于回复的渠道', attach: '添加附件', noFiles: '此渠道不支持文件', files: '文件', removeFile: '移除 {name}', drop: '松开以添加附件', send: '发送', sendAnd: '发送并…', send_resolved: '发送并解决', send_pending: '发送并设为等待中', addNote: '添加备注', meanwhile: '您输入期间客户又有来信。', offline: '无法连接服务器。内容已保留，再次发送不会重复发出。',
   },
-  stale: { title: '期间有新内容', text: '以下内容在您上次查看之后出现。您的回复还合适吗？', keep: '继续编辑', send: '仍然发送' },
+  stale: { changed: '您要回复的内容已不在此工单中，请再看一遍后发送。', title: '期间有新内容', text: '以下内容在您上次查看之后出现。您的回复还合适吗？', keep: '继续编辑', send: '仍然发送' },
   channels: { add: '添加账号', demo: '演示', lastEvent: '最近事件', noEvent: '暂无事件', lag: '延迟 {time}', counts: '已存 {stored} / {provider}', errors: '无错误 | {count} 个错误 | {count} 个错误', enabled: '{name} 已启用', emptyTitle: '尚未连接渠道', emptyText: '添加邮箱或网页表单，客户的来信就会进入收件箱。', emptyAsk: '请管理员连接邮箱或网页表单。' },
   health: { ok: '正常', warning: '需要关注', error: '异常', unknown: '未知', disabled: '已停用' },
   account: {

@@ -1,3 +1,5 @@
+import { ref } from 'vue'
+
 export interface Draft {
   mode: 'reply' | 'note'
   text: string
@@ -10,6 +12,8 @@ export interface Draft {
 export const emptyDraft = (): Draft => ({ mode: 'reply', text: '', note: '', cc: [], bcc: [], conversationId: '' })
 
 const PREFIX = 'omnihub.draft.'
+/** Storage tells nobody when it changes; whoever asks `hasDraft` follows this instead. */
+const changes = ref(0)
 
 export const isEmptyDraft = (draft: Draft): boolean =>
   !draft.text.trim() && !draft.note.trim() && draft.cc.length === 0 && draft.bcc.length === 0
@@ -27,7 +31,8 @@ export function loadDraft(ticketId: string, storage: Storage = localStorage): Dr
 export function saveDraft(ticketId: string, draft: Draft, storage: Storage = localStorage): void {
   if (isEmptyDraft(draft)) storage.removeItem(PREFIX + ticketId)
   else storage.setItem(PREFIX + ticketId, JSON.stringify(draft))
+  changes.value += 1
 }
 
 export const hasDraft = (ticketId: string, storage: Storage = localStorage): boolean =>
-  storage.getItem(PREFIX + ticketId) !== null
+  changes.value >= 0 && storage.getItem(PREFIX + ticketId) !== null

@@ -41,6 +41,12 @@ export function absoluteTime(iso: string | null | undefined, locale: string): st
   return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' }).format(at)
 }
 
+export function minuteTime(iso: string | null | undefined, locale: string): string {
+  const at = Date.parse(iso ?? '')
+  if (Number.isNaN(at)) return ''
+  return new Intl.DateTimeFormat(locale, { weekday: 'short', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(at)
+}
+
 export function clockTime(iso: string, locale: string): string {
   const at = Date.parse(iso)
   if (Number.isNaN(at)) return ''

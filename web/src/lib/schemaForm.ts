@@ -22,6 +22,8 @@ export interface FieldSpec {
   minimum?: number
   maximum?: number
   presets: Preset[]
+  /** Values that other fields must have for this one to matter. */
+  shownIf: Record<string, unknown>
   placeholder: string
 }
 
@@ -137,9 +139,13 @@ function specOf(
     minimum: field.minimum,
     maximum: field.maximum,
     presets: readPresets(field.presets),
+    shownIf: field.shown_if ?? {},
     placeholder: typeof field.examples?.[0] === 'string' ? field.examples[0] : '',
   }
 }
+
+export const isShown = (spec: FieldSpec, values: Values): boolean =>
+  Object.entries(spec.shownIf).every(([name, wanted]) => readPath(values, name.split('.')) === wanted)
 
 export const readPath = (values: Values, path: readonly string[]): unknown =>
   path.reduce<unknown>((value, name) => (value as Values | undefined)?.[name], values)
@@ -149,6 +155,14 @@ export function writePath(values: Values, path: readonly string[], value: unknow
   if (name === undefined) return values
   if (rest.length === 0) return { ...values, [name]: value }
   return { ...values, [name]: writePath((values[name] as Values | undefined) ?? {}, rest, value) }
+}
+
+/** What the old choice had filled in and nobody changed goes back to its default; the new one fills in its own. */
+export function withPreset(specs: readonly FieldSpec[], values: Values, before: Preset | undefined, chosen: Preset | undefined): Values {
+  const defaults = defaultValues(specs)
+  const left = Object.entries(before?.values ?? {}).filter(([name, given]) => readPath(values, name.split('.')) === given)
+  const cleared = left.reduce<Values>((all, [name]) => writePath(all, name.split('.'), readPath(defaults, name.split('.'))), values)
+  return Object.entries(chosen?.values ?? {}).reduce<Values>((all, [name, given]) => writePath(all, name.split('.'), given), cleared)
 }
 
 /** Schemas are JSON, and may come as reactive proxies that structuredClone refuses. */

@@ -14,14 +14,14 @@ export const useSession = defineStore('session', () => {
     wiring.csrf = session.csrf
     known.value = true
     expired.value = false
-    const prefs = usePrefs()
-    if (session.user.locale && !prefs.localeChosen) prefs.locale = asLocale(session.user.locale)
   }
 
   /** Asks the server who we are; a network fault is thrown on, "nobody" is an answer. */
   async function restore(): Promise<void> {
     try {
       take(await api.read())
+      const prefs = usePrefs()
+      if (user.value?.locale && !prefs.localeChosen) prefs.locale = asLocale(user.value.locale)
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 401) throw error
       user.value = null
@@ -31,7 +31,7 @@ export const useSession = defineStore('session', () => {
 
   async function login(email: string, password: string): Promise<void> {
     take(await api.open(email, password))
-    // Words that the server sends follow the language chosen in this browser.
+    // The language that the sign-in page spoke stays, also for the words that the server sends.
     const { locale } = usePrefs()
     if (user.value && asLocale(user.value.locale) !== locale) {
       user.value = await api.updateMe({ locale }).catch(() => user.value)

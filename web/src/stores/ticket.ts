@@ -10,7 +10,7 @@ import {
   type TimelineItem,
 } from '@/api'
 import { debounced } from '@/lib/timing'
-import { withMessage, withNewest, withOlder } from '@/lib/timeline'
+import { itemId, withMessage, withNewest, withOlder } from '@/lib/timeline'
 import { useLive } from './live'
 import { useSeen } from './seen'
 import { useTickets } from './tickets'
@@ -26,8 +26,9 @@ export const useTicket = defineStore('ticket', () => {
   const loading = ref(false)
   const loadingOlder = ref(false)
   const problem = ref<Problem | null>(null)
-  /** The newest customer message that was on this screen; sent along with every reply. */
+  /** The customer's newest message, and the newest of any direction, that were on this screen; sent along with every reply. */
   const seenInboundId = ref<string | null>(null)
+  const seenMessageId = ref<string | null>(null)
   let wanted: string | number | null = null
 
   const ticket = computed(() => detail.value?.ticket ?? null)
@@ -41,12 +42,17 @@ export const useTicket = defineStore('ticket', () => {
     problem.value = null
     loading.value = true
     try {
-      const [found, page] = await Promise.all([api.read(id), api.timeline(id)])
+      const [found, first] = await Promise.all([api.read(id), api.timeline(id)])
+      const last = found.ticket.last_inbound_id
+      const has = first.next !== null || !last || first.items.some((item) => itemId(item) === last)
+      // A message may come in between the two answers; what is not on screen must not be taken for seen.
+      const page = has ? first : await api.timeline(id)
       if (wanted !== id) return
       detail.value = found
       items.value = withNewest([], page.items, true)
       older.value = page.next
-      seenInboundId.value = found.ticket.last_inbound_id
+      seenInboundId.value = last
+      seenMessageId.value = messages.value.at(-1)?.id ?? null
       useSeen().markSeen(found.ticket)
     } catch (error) {
       if (wanted === id) problem.value = error as Problem
@@ -107,9 +113,23 @@ export const useTicket = defineStore('ticket', () => {
     if (message.ticket_id === ticket.value?.id) items.value = withMessage(items.value, message)
   }
 
-  function sawInbound(id: string): void {
+  const isLast = (id: string): boolean => id === messages.value.at(-1)?.id
+  const hasSeen = (id: string): boolean =>
+    (!isLast(id) || id === seenMessageId.value) && (id !== ticket.value?.last_inbound_id || id === seenInboundId.value)
+
+  function saw(id: string): void {
+    if (isLast(id)) seenMessageId.value = id
+    if (!ticket.value || id !== ticket.value.last_inbound_id) return
     seenInboundId.value = id
-    if (ticket.value) useSeen().markSeen(ticket.value)
+    useSeen().markSeen(ticket.value)
+  }
+
+  /** The guard's dialog has shown these, oldest first. None: what was answered has left the ticket. */
+  function sawBetween(between: readonly Message[]): void {
+    const inbound = between.findLast((message) => message.direction === 'inbound')
+    if (inbound) seenInboundId.value = inbound.id
+    else if (between.length === 0) seenInboundId.value = ticket.value?.last_inbound_id ?? null
+    seenMessageId.value = between.at(-1)?.id ?? messages.value.at(-1)?.id ?? null
   }
 
   function follow(): () => void {
@@ -142,6 +162,7 @@ export const useTicket = defineStore('ticket', () => {
     loadingOlder,
     problem,
     seenInboundId,
+    seenMessageId,
     open,
     close,
     loadOlder,
@@ -149,7 +170,9 @@ export const useTicket = defineStore('ticket', () => {
     refreshDetail,
     takeTicket,
     takeMessage,
-    sawInbound,
+    hasSeen,
+    saw,
+    sawBetween,
     follow,
   }
 })

@@ -8,6 +8,8 @@ import { useSession } from './session'
 
 const PAGE = 40
 
+export type HomeView = TicketQuery['view']
+
 /** The ticket list that is being looked at, kept up to date by the live link, and the counts beside it. */
 export const useTickets = defineStore('tickets', () => {
   const query = ref<TicketQuery>({ view: 'mine', status: 'active' })
@@ -17,6 +19,8 @@ export const useTickets = defineStore('tickets', () => {
   const loadingMore = ref(false)
   const problem = ref<Problem | null>(null)
   const counts = ref<Counts | null>(null)
+  /** The view to begin with: the one where work is. Decided once, so that it does not change under the reader. */
+  const home = ref<HomeView | null>(null)
   let turn = 0
 
   const me = computed(() => useSession().user?.id ?? '')
@@ -69,6 +73,12 @@ export const useTickets = defineStore('tickets', () => {
     }
   }
 
+  async function decideHome(): Promise<void> {
+    if (home.value) return
+    if (!counts.value) await loadCounts()
+    home.value ??= (['mine', 'unassigned'] as const).find((view) => counts.value?.[view]) ?? 'all'
+  }
+
   const countSoon = debounced(() => void loadCounts(), 400)
 
   function show(wanted: TicketQuery): Promise<void> {
@@ -92,5 +102,5 @@ export const useTickets = defineStore('tickets', () => {
     )
   }
 
-  return { query, items, next, loading, loadingMore, problem, counts, load, loadMore, loadCounts, show, take, follow }
+  return { query, items, next, loading, loadingMore, problem, counts, home, decideHome, load, loadMore, loadCounts, show, take, follow }
 })
