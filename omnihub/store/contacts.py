@@ -127,7 +127,8 @@ class Contacts:
         query: Doc = {"merged_into": None} | paging.older_than(paging.decode(cursor), "updated_at")
         prefix = words.strip().casefold()
         if prefix:
-            query["words"] = {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
+            # One word must lie in the range: without $elemMatch two different words would do.
+            query["words"] = {"$elemMatch": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}}
         order = [("updated_at", DESCENDING), ("_id", DESCENDING)]
         found = self._contacts.find(query, {"words": 0}).sort(order).limit(limit)
         page = [cast("ContactDoc", doc) async for doc in found]

@@ -79,6 +79,18 @@ async def test_new_mail_arrives_by_idle_at_once_and_leaves_no_flag(server: Dovec
     assert all(b"\\Seen" not in found for found in await on(server, flags))
 
 
+async def test_mails_that_come_while_others_are_read_do_not_wait_for_the_poll(server: Dovecot) -> None:
+    desk = MemoryDesk()
+    async with Listening(settings(server), desk):
+        await desk.until_ready()
+        begun = now()
+        for number in range(1, 31):
+            await deliver(server, mail(f"mail {number}", f"{number}@customer.test"))
+        await desk.until_mails(30)
+        assert now() - begun < timedelta(seconds=15)  # far below the poll's 60 seconds
+    assert sorted(desk.subjects()) == sorted(f"mail {number}" for number in range(1, 31))
+
+
 async def test_server_killed_during_idle_loses_nothing(server: Dovecot) -> None:
     desk = MemoryDesk()
     async with Listening(settings(server), desk):

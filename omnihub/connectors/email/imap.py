@@ -104,9 +104,17 @@ class ImapReceiver:
         while True:
             await self._round(line, folders)
             self._failures = 0
-            if len(folders) > 1:
-                await line.call(line.session.select, self._settings.folders[0])
+            if await self._has_more(line):
+                continue
             await line.call(line.session.wait, min(float(self._settings.poll_seconds), IDLE_SECONDS))
+
+    async def _has_more(self, line: ImapThread) -> bool:
+        """A last look at the folder that IDLE will watch: what came during the round would wait for a poll."""
+        name = self._settings.folders[0]
+        folder = _Folder(name, "inbox", await line.call(line.session.select, name))
+        cursor = await self._cursor(folder)
+        found = await line.call(line.session.uids_after, cursor.last_uid, folder.opened, cursor.since_date)
+        return bool(found) or await line.call(line.session.stirred)
 
     async def _round(self, line: ImapThread, folders: Mapping[str, str]) -> None:
         self._problems = []

@@ -174,10 +174,16 @@ class ImapSession:
     def select(self, folder: str) -> Opened:
         """Read-only, so that no flag can change by our doing."""
         answer = self.client.select_folder(folder, readonly=True)
+        self.stirred()
         uidnext = int(answer.get(b"UIDNEXT") or 0)
         if not uidnext:
             uidnext = max(self.client.search("ALL"), default=0) + 1
         return Opened(uidvalidity=int(answer.get(b"UIDVALIDITY") or 0), uidnext=uidnext)
+
+    def stirred(self) -> bool:
+        """Whether the server told of mail since the last look, in between its answers to other commands:
+        the library lets such a line fall, and IDLE will not repeat it."""
+        return bool(self.client._imap.untagged_responses.pop("EXISTS", None))
 
     def uids_after(self, last_uid: int, opened: Opened, since: date | None = None) -> list[int]:
         """In windows, for an answer line may not grow beyond 1 MB. `n:*` names the newest mail even where
