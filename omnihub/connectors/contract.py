@@ -14,9 +14,10 @@ import aiohttp
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from omnihub.connectors.tokens import LocalTokens, SharedTokens
 from omnihub.model.account import Account
 from omnihub.model.errors import OmnihubError, Refused
-from omnihub.model.inbound import Inbound, InboundMessage
+from omnihub.model.inbound import FetchedMedia, Handle, Inbound, InboundMessage, LentMedia, Profile
 from omnihub.model.outgoing import Outgoing, Prepared, SendResult
 from omnihub.model.raw import RawEvent, RawRequest, Reply
 
@@ -36,7 +37,10 @@ class Steps(_Strict):
 
 
 class Capabilities(_Strict):
-    """What the channel can carry outwards; the composer offers nothing else."""
+    """What the channel can carry outwards; the composer offers nothing else. `one_part`: a message is either
+    a text or one file, so that an answer with both goes out as several. `segments`: texts are paid by the
+    SMS segment. `profiles`: the connector's `profile` knows who people are. `recall_hours`: how long a sent
+    message can be taken back, 0 for never."""
 
     send: bool = True
     html: bool = False
@@ -45,6 +49,24 @@ class Capabilities(_Strict):
     attachments: bool = False
     inline_images: bool = False
     receipts: bool = False
+    one_part: bool = False
+    segments: bool = False
+    typing: bool = False
+    profiles: bool = False
+    recall_hours: float = 0
+
+
+class MediaRule(_Strict):
+    """One kind of file that the channel carries. `types` are content types, `image/*` for all of a kind and
+    `*/*` for any."""
+
+    kind: str
+    types: list[str]
+    max_bytes: int
+
+    def takes(self, content_type: str) -> bool:
+        major = content_type.partition("/")[0]
+        return content_type in self.types or f"{major}/*" in self.types or "*/*" in self.types
 
 
 class ReplyWindow(_Strict):
@@ -73,7 +95,9 @@ class Manifest(_Strict):
     )
     capabilities: Capabilities = Capabilities()
     text_limit: int = 0
+    text_unit: Literal["characters", "bytes", "utf16"] = "characters"
     attachment_limit_bytes: int = 0
+    media: list[MediaRule] = Field(default=[], description="empty: any file, within attachment_limit_bytes")
     reply_window: ReplyWindow | None = None
     sends_per_second: float = 0
     repeat_is_harmless: bool = Field(
@@ -82,6 +106,10 @@ class Manifest(_Strict):
     undo_seconds: int = 0
     door: Door = Door()
     setup: Steps
+
+    def media_rule(self, content_type: str, size: int) -> MediaRule | None:
+        """The first rule that carries such a file."""
+        return next((r for r in self.media if r.takes(content_type) and size <= r.max_bytes), None)
 
 
 class ChannelSettings(BaseModel):
@@ -95,12 +123,31 @@ class ChannelSettings(BaseModel):
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Toolbox:
     """What every connector may use. `sign` is an HMAC-SHA256 under the hub's own key, for the
-    connector's tokens; its first argument keeps purposes apart."""
+    connector's tokens; its first argument keeps purposes apart. `tokens` keeps the provider's access tokens,
+    one for all processes."""
 
     http: aiohttp.ClientSession
     public_url: str
     sign: Callable[[str, bytes], bytes]
     now: Callable[[], datetime]
+    tokens: SharedTokens = field(default_factory=LocalTokens)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TemplateField:
+    key: str
+    label: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Template:
+    """A message that may go out when the window is closed. `text` shows what it will look like, its blanks
+    as {key}."""
+
+    id: str
+    name: str
+    text: str
+    fields: Sequence[TemplateField] = ()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -130,6 +177,10 @@ class Desk(Protocol):
 
     async def known(self, external_ids: Sequence[str]) -> set[str]:
         """Those that are stored already, so that their bodies need not be fetched again."""
+
+    async def rung(self, seconds: float) -> Sequence[RawRequest]:
+        """What came in at this account's door since the last call, journaled already; waits at most
+        `seconds` for the first. It may miss some, after a restart or without the bell: look by yourself, too."""
 
     async def load_cursor(self, name: str) -> Mapping[str, Any] | None: ...
 
@@ -201,6 +252,33 @@ class BaseConnector(ABC, Generic[S]):
     def parse(self, event: RawEvent) -> Sequence[Inbound]:
         """Pure and repeatable. Raises Unreadable where nothing can be made of it."""
 
+    def reply_window(self) -> ReplyWindow | None:
+        """The manifest's, unless the account's settings say otherwise."""
+        return self.manifest.reply_window
+
+    def reaches(self, handle: Handle) -> bool:
+        """Whether this account may begin to write to this handle."""
+        return False
+
+    def templates(self) -> Sequence[Template]:
+        """What may go out when the reply window is closed."""
+        return ()
+
+    async def fetch(self, media: LentMedia) -> FetchedMedia:
+        """Raises TryLater, or Refused where it is gone for good."""
+        raise Refused("this channel lends no files")
+
+    async def profile(self, handle: Handle) -> Profile | None:
+        """None where the provider tells nothing. Raises TryLater or Refused."""
+        return None
+
+    async def typing(self, message: Outgoing) -> None:
+        """Shows the customer that somebody writes; an Outgoing without text. Failing is no news."""
+
+    async def recall(self, message: Outgoing) -> None:
+        """Takes back what was sent under `external_id`. Raises TryLater, Refused or Uncertain."""
+        raise Refused("this channel cannot take a message back")
+
     def prepare(self, message: Outgoing) -> Prepared:
         """Fixes, before queueing, the ids that every attempt will use."""
         return Prepared()
@@ -235,7 +313,9 @@ class DemoAccount:
 
 class Simulator(Protocol):
     """A faithful local stand-in of the provider; class Simulator in the channel's `simulator.py`,
-    constructed with a folder of its own to keep state in."""
+    constructed with a folder of its own to keep state in. One that also has `chats` (a `simulation.Chats`)
+    is shown on the customers' page; one that has `async attach(doors)` is told, once the hub is up, the
+    address of each account's door by the account's name."""
 
     async def start(self) -> None: ...
 
