@@ -11,15 +11,21 @@ import aiohttp
 import structlog
 from aiohttp import web
 from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
 
 from omnihub.connectors.contract import Toolbox
 from omnihub.connectors.registry import Connectors
+from omnihub.connectors.tokens import CommonTokens
 from omnihub.inbox.contacts import ContactDesk
 from omnihub.inbox.intake import Intake
 from omnihub.inbox.listeners import Listeners
+from omnihub.inbox.media import MEDIA, MediaErrands
+from omnihub.inbox.profiles import PROFILE, ProfileErrands
+from omnihub.inbox.progress import PROGRESS
 from omnihub.inbox.rearranging import Rearranging
 from omnihub.inbox.tickets import TicketDesk
-from omnihub.outbound.errands import ErrandRunner
+from omnihub.outbound.errands import ConfirmationErrands, ErrandKind, ErrandRunner
+from omnihub.outbound.progress import ProgressErrands
 from omnihub.outbound.submit import Submit
 from omnihub.outbound.worker import OutboundWorker
 from omnihub.settings import Settings
@@ -62,6 +68,15 @@ class Hub:
             submit=Submit(self.store, self.connectors, self.settings),
         )
 
+    def errand_kinds(self) -> Mapping[str, ErrandKind]:
+        submit = self.deps.submit
+        return {
+            "confirmation": ConfirmationErrands(submit),
+            MEDIA: MediaErrands(self.store, self.connectors),
+            PROFILE: ProfileErrands(self.store, self.connectors),
+            PROGRESS: ProgressErrands(self.store, submit),
+        }
+
     def intake(self) -> Intake:
         return Intake(self.store, self.connectors, self.settings)
 
@@ -82,7 +97,13 @@ async def open_hub(settings: Settings, *, exclusive: bool = False) -> AsyncItera
         stack.push_async_callback(store.close)
         await store.prepare()
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=_CLIENT_TIMEOUT))
-        toolbox = Toolbox(http=http, public_url=settings.public_url, sign=store.vault.sign, now=now)
+        toolbox = Toolbox(
+            http=http,
+            public_url=settings.public_url,
+            sign=store.vault.sign,
+            now=now,
+            tokens=CommonTokens(store.access_tokens, RedisError),
+        )
         connectors = Connectors(toolbox)
         stack.push_async_callback(connectors.close)
         yield Hub(settings=settings, engines=engines, store=store, toolbox=toolbox, connectors=connectors)
@@ -107,7 +128,7 @@ def workers(hub: Hub, roles: Sequence[str]) -> Mapping[str, Callable[[], Awaitab
     if "worker" in roles:
         found["intake"] = hub.intake().run
         found["outbound"] = OutboundWorker(hub.store, hub.connectors, hub.settings).run
-        found["errands"] = ErrandRunner(hub.store, hub.deps.submit).run
+        found["errands"] = ErrandRunner(hub.store, hub.errand_kinds()).run
         found["wake"] = lambda: _every(_WAKE_SECONDS, hub.deps.tickets.wake_due)
         found["retention"] = lambda: _every(_RETENTION_SECONDS, lambda: _retire(hub))
     if "listen" in roles:

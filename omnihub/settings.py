@@ -71,6 +71,11 @@ class Tickets(_Section):
     auto_replies_per_hour: int = 3
 
 
+class Progress(_Section):
+    enabled: bool = True
+    words: list[str] = ["进度", "查询", "查进度", "查询进度", "status"]
+
+
 class Retention(_Section):
     raw_event_days: int = 90
     dead_letter_days: int = 365
@@ -97,6 +102,7 @@ class Settings(BaseSettings):
     intake: Intake = Intake()
     outbound: Outbound = Outbound()
     tickets: Tickets = Tickets()
+    progress: Progress = Progress()
     retention: Retention = Retention()
     logging: Logging = Logging()
 

@@ -10,10 +10,11 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from omnihub.connectors.contract import Connector
 from omnihub.connectors.registry import Connectors
-from omnihub.inbox import joining, workset
+from omnihub.inbox import amending, joining, profiles, progress, workset
 from omnihub.inbox.contacts import merge_contacts
 from omnihub.inbox.files import bounded, new_attachments
-from omnihub.inbox.placing import take_in
+from omnihub.inbox.notices import take_notice
+from omnihub.inbox.placing import arrival, take_in
 from omnihub.inbox.receipts import note_receipt
 from omnihub.inbox.summary import summarise_many
 from omnihub.inbox.workset import Item, Workset
@@ -48,7 +49,19 @@ class Parsed:
     connector: Connector
     messages: list[InboundMessage] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    changes: list[amending.Change] = field(default_factory=list)
     attachments: dict[str, list[AttachmentRef]] = field(default_factory=dict)
+
+    def add(self, said: Inbound) -> None:
+        if isinstance(said, Receipt):
+            self.receipts.append(said)
+        elif isinstance(said, InboundMessage):
+            self.messages.append(bounded(said))
+        else:
+            at = said.at or self.event.request.received_at
+            self.changes.append(amending.Change(account_id=self.event.account_id, amendment=said, at=at))
+            if said.message is not None:  # where the first version was never seen, this one stands for it
+                self.messages.append(bounded(said.message))
 
 
 class Intake:
@@ -132,10 +145,7 @@ class Intake:
             connector = await self._connectors.of(account)
             parsed = Parsed(event=event, connector=connector)
             for said in await _read(connector, event):
-                if isinstance(said, Receipt):
-                    parsed.receipts.append(said)
-                else:
-                    parsed.messages.append(bounded(said))
+                parsed.add(said)
         except PyMongoError:
             raise
         except OmnihubError as error:
@@ -180,7 +190,7 @@ class Intake:
                 self._take_in(one, item, work)
         finally:
             await self._store.counters.give_back(TICKET_NUMBERS, work.numbers_left)
-        await self._save(work, session)
+        await self._save(work, [change for one in parsed for change in one.changes], session)
         for one in parsed:
             for receipt in one.receipts:
                 await note_receipt(self._store, one.event.account_id, receipt, session, quietly=one.event.silent)
@@ -208,12 +218,30 @@ class Intake:
             return
         item = named
         received: datetime = one.event.request.received_at
-        stored = take_in(item, received, refs, work, self._tokens, own)
-        errand = _confirmation(one, item, stored, work)
-        if errand:
-            work.errands.append(errand)
+        if amending.is_known_part(item, work):
+            return
+        whole = amending.whole_of(item, work)
+        if whole is not None:
+            amending.add_part(item, whole, list(refs), work)
+        elif item.message.kind == "notice":
+            take_notice(item, arrival(item, received), work)
+        else:
+            self._take_message(one, item, received, refs, work)
 
-    async def _save(self, work: Workset, session: Session) -> None:
+    def _take_message(
+        self, one: Parsed, item: Item, received: datetime, refs: Sequence[AttachmentRef], work: Workset
+    ) -> None:
+        item, wants_progress = progress.noticed(item, work, self._settings.progress)
+        stored = take_in(item, received, refs, work, self._tokens, one.connector.own_handles())
+        if wants_progress:
+            work.errands.append(progress.errand(item, stored))
+        confirmation = _confirmation(one, item, stored, work)
+        if confirmation:
+            work.errands.append(confirmation)
+        if one.connector.manifest.capabilities.profiles:
+            work.errands += profiles.errands(item, work)
+
+    async def _save(self, work: Workset, changes: list[amending.Change], session: Session) -> None:
         store = self._store
         await store.contacts.save(work.new_contacts, work.new_identities, session)
         handles: Mapping[str, list[str]] = {contact: [key] for key, contact in work.proven_identities}
@@ -222,6 +250,8 @@ class Intake:
         await store.conversations.save(list(work.new_conversations.values()), work.changed_conversations, session)
         await joining.move_stored(store, work, session)
         await store.messages.insert(work.new_messages, session)
+        await amending.save_parts(store, work, session)
+        await amending.apply(store, changes, work, session)
         await store.errands.add(work.errands, session)
         await store.events.add(work.events, session)
         await joining.finish(store, work, session)

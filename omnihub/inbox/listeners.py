@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 from omnihub.connectors.registry import Connectors, manifest
 from omnihub.model.account import Account
 from omnihub.model.raw import RawRequest
+from omnihub.store.bell import door_bell
 from omnihub.store.events import event
 from omnihub.store.leases import holder_name
 from omnihub.store.store import Store
@@ -18,6 +19,7 @@ log = structlog.get_logger("omnihub.inbox")
 
 _LEASE_SECONDS = 8.0
 _LOOK_SECONDS = 2.0
+_RUNG = 100
 
 
 class AccountDesk:
@@ -26,9 +28,16 @@ class AccountDesk:
     def __init__(self, store: Store, account: Account) -> None:
         self._store = store
         self._account = account
+        self._name = holder_name()
 
     async def journal(self, requests: Sequence[RawRequest], *, silent: bool = False) -> None:
         await self._store.journal.append_many(self._account.id, requests, silent=silent)
+
+    async def rung(self, seconds: float) -> Sequence[RawRequest]:
+        event_ids = await self._store.bell.answer(door_bell(self._account.id), self._name, _RUNG, seconds)
+        if event_ids is None:  # no bell: the listener looks by itself
+            await asyncio.sleep(seconds)
+        return [event.request for event in await self._store.journal.find(event_ids or ())]
 
     async def known(self, external_ids: Sequence[str]) -> set[str]:
         return await self._store.messages.known(self._account.id, external_ids)

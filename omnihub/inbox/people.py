@@ -9,10 +9,38 @@ from omnihub.threading import Placement
 
 
 def contact_of(work: Workset, person: Handle, message: InboundMessage) -> str:
-    """The contact's id; a handle that nobody knows makes a new contact."""
+    """The contact's id; a handle that nobody knows makes a new contact, unless the provider vouches that it
+    is somebody whom we know under another one."""
     identity = work.identities.get(person.key)
     if identity is not None:
-        return identity["contact_id"]
+        contact_id = identity["contact_id"]
+    else:
+        vouched = next((work.identities[key] for key in person.proven if key in work.identities), None)
+        if vouched is None:
+            contact_id = _new_contact(work, person, message)
+        else:
+            contact_id = vouched["contact_id"]
+            _add_identity(work, person, contact_id, f"the provider says that this is also {vouched['_id']}")
+            work.proven_identities.append((person.key, contact_id))
+    _vouch(work, person, contact_id)
+    return contact_id
+
+
+def _vouch(work: Workset, person: Handle, contact_id: str) -> None:
+    """The handles that the provider vouches for become this contact's, and whoever had them becomes one with
+    it: of two contacts the elder stays."""
+    for key in person.proven:
+        known = work.identities.get(key)
+        evidence = f"the provider says that {person.key} is also {key}"
+        if known is None:
+            _add_identity(work, Handle(key=key), contact_id, evidence)
+            work.proven_identities.append((key, contact_id))
+        elif known["contact_id"] != contact_id:
+            elder, younger = sorted((contact_id, known["contact_id"]))
+            work.proven_contacts[younger] = (elder, evidence)
+
+
+def _new_contact(work: Workset, person: Handle, message: InboundMessage) -> str:
     contact = ContactDoc(
         _id=new_id(),
         name=person.name or person.value,

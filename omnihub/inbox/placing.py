@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from omnihub.inbox import facts
+from omnihub.inbox import facts, media
 from omnihub.inbox.joining import join_conversations
 from omnihub.inbox.people import contact_of, participants_of, prove_claims
 from omnihub.inbox.summary import last_message, preview
@@ -64,11 +64,12 @@ def take_in(
         ticket = _open_ticket(item, placement, contact_id, work)
     if conversation is None or placement.follows:
         conversation = _open_conversation(item, contact_id, ticket, work)
-    stored = _document(item, conversation, ticket, contact_id, attachments, placement)
+    stored = document(item, conversation, ticket, contact_id, attachments, placement)
     stored["at"] = at
     work.add_message(stored)
+    work.errands += media.errands(item.account.id, message, stored["_id"])
     _welcome(item, conversation, placement, work)
-    _tell_ticket(item, stored, ticket, work)
+    tell_ticket(item, stored, ticket, work)
     for other in placement.joins:
         join_conversations(work, other, conversation, ticket, stored)
     _doubt(conversation, placement, work)
@@ -162,10 +163,10 @@ def _open_conversation(item: Item, contact_id: str, ticket: TicketDoc, work: Wor
     return conversation
 
 
-def _document(
+def document(
     item: Item,
-    conversation: ConversationDoc,
-    ticket: TicketDoc,
+    conversation: ConversationDoc | None,
+    ticket: TicketDoc | None,
     contact_id: str,
     attachments: Sequence[AttachmentRef],
     placement: Placement,
@@ -176,15 +177,15 @@ def _document(
         _id=new_id(),
         account_id=item.account.id,
         external_id=message.external_id,
-        aliases=list(item.aliases),
+        aliases=[*item.aliases, *([message.part_of] if message.part_of else [])],
         fingerprint=message.fingerprint,
         refs=list(dict.fromkeys(message.evidence.references)),
         bulk=message.evidence.bulk,
         direction=message.direction,
         kind=message.kind,
         channel=item.account.channel,
-        conversation_id=conversation["_id"],
-        ticket_id=ticket["_id"],
+        conversation_id=conversation["_id"] if conversation else "",
+        ticket_id=ticket["_id"] if ticket else "",
         contact_id=contact_id,
         sender=SenderDoc(key=message.sender.key, name=message.sender.name, user_id=None),
         to=[p for p in people if p["role"] == "to"],
@@ -196,7 +197,7 @@ def _document(
         visible_text=message.visible_text,
         quoted_text=message.quoted_text,
         visible_html=message.visible_html,
-        attachments=list(attachments),
+        attachments=[*attachments, *media.places(item.account.id, message)],
         automatic=False,
         silent=message.silent,
         silent_reason=message.silent_reason,
@@ -205,7 +206,7 @@ def _document(
         placement=PlacementDoc(rule=placement.rule, reason=placement.reason, data=placement.data),
         answering_id=None,
         delivery=None,
-        wire={},
+        wire=dict(message.wire),
         raw_event_id=item.raw_event_id,
         extra=_extra(message),
         sent_at=message.sent_at,
@@ -217,6 +218,10 @@ def _extra(message: InboundMessage) -> dict[str, Any]:
     extra = dict(message.extra)
     if message.reply_to:
         extra["reply_to"] = [{"key": handle.key, "name": handle.name} for handle in message.reply_to]
+    if message.allowance:
+        extra["allowance"] = {"seconds": message.allowance.seconds, "messages": message.allowance.messages}
+    if message.reachable is not None:
+        extra["reachable"] = message.reachable
     return extra
 
 
@@ -259,7 +264,7 @@ def _marked(participant: ParticipantDoc, message: InboundMessage, placement: Pla
     return {**participant, "confirmed": not unproven}
 
 
-def _tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workset) -> None:
+def tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workset) -> None:
     message = item.message
     name = stored["sender"]["name"] or stored["sender"]["key"].rpartition(":")[2]
     actor = ActorDoc(kind="contact", id=stored["contact_id"], name=name)

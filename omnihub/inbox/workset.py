@@ -52,6 +52,7 @@ class Workset:
     and by the ids that they go by or point at. `numbers_left`: ticket numbers taken for this batch.
     `stale_tickets`: what they show of themselves must be reckoned anew, for something came between.
     `proven_*`: claims that a message has shown to be true, as (handle, contact) and contact → (contact, why).
+    `added_parts`: per id of a stored message, what turned out to be another part of it.
     """
 
     identities: dict[str, IdentityDoc] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Workset:
     errands: list[Errand] = field(default_factory=list)
     proven_identities: list[tuple[str, str]] = field(default_factory=list)
     proven_contacts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    added_parts: list[tuple[str, MessageDoc]] = field(default_factory=list)
     joined_tickets: list[tuple[str, str]] = field(default_factory=list)
     stale_tickets: set[str] = field(default_factory=set)
     numbers_left: list[int] = field(default_factory=list)
@@ -152,6 +154,7 @@ def _identity_keys(batch: list[Item]) -> set[str]:
     for item in batch:
         keys.add(item.message.sender.key)
         keys.update(item.message.sender.claims)
+        keys.update(item.message.sender.proven)
         if item.message.direction == "outbound":
             keys.update(p.handle.key for p in item.message.participants)
     return keys
@@ -162,7 +165,7 @@ async def _load_messages(store: Store, work: Workset, batch: list[Item], session
     own: dict[str, set[str]] = {}
     for item in batch:
         evidence = item.message.evidence
-        names = {item.message.external_id, evidence.message_id, *evidence.references} - {""}
+        names = {item.message.external_id, item.message.part_of, evidence.message_id, *evidence.references} - {""}
         named.setdefault(item.account.id, set()).update(names)
         own.setdefault(item.account.id, set()).update({evidence.message_id} - {""})
     _index(work, await store.messages.named(named, session))

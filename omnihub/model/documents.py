@@ -1,7 +1,7 @@
 """The persisted shapes. Field names are what the API and the web app show, `_id` apart."""
 
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from omnihub.model.inbound import MessageKind
 from omnihub.model.outgoing import DeliveryState
@@ -28,8 +28,11 @@ class IdentityDoc(TypedDict):
 
 
 class ContactDoc(TypedDict):
+    """`avatar_id`: the attachment that holds the picture."""
+
     _id: str
     name: str
+    avatar_id: NotRequired[str]
     identities: list[str]
     merged_into: str | None
     created_at: datetime
@@ -114,6 +117,9 @@ class TicketDoc(TypedDict):
 
 
 class AttachmentRef(TypedDict):
+    """`state` stands only while there are no bytes: they are still being fetched from the provider, or cannot
+    be had any more, for the reason in `problem`."""
+
     id: str
     filename: str
     content_type: str
@@ -121,6 +127,8 @@ class AttachmentRef(TypedDict):
     inline: bool
     content_id: str
     label: str
+    state: NotRequired[Literal["fetching", "lost"]]
+    problem: NotRequired[str]
 
 
 class SenderDoc(TypedDict):
@@ -154,7 +162,9 @@ class DeliveryDoc(TypedDict):
 
 class MessageDoc(TypedDict):
     """`at` orders the timeline. `external_id` is unique within the account.
-    `refs` are the provider ids that this message points at; `aliases` the further names it goes by."""
+    `refs` are the provider ids that this message points at; `aliases` the further names it goes by.
+    `wire`: of an outbound message what its connector prepared, of an inbound one what an answer to it needs.
+    A notice that came before its person had a conversation has neither conversation nor ticket."""
 
     _id: str
     account_id: str

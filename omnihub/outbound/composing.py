@@ -91,8 +91,11 @@ def references(thread: Sequence[MessageDoc], answered: MessageDoc | None, conver
 
 def _known_there(message: MessageDoc) -> str:
     """By which id the other side knows it: a customer's mail under a taken id is stored under another."""
-    renamed = message["direction"] == "inbound" and message["aliases"]
-    return message["aliases"][0] if renamed else message["external_id"]
+    if message["direction"] == "inbound":
+        for alias in message["aliases"]:
+            if message["external_id"].startswith(f"{alias}#"):
+                return alias
+    return message["external_id"]
 
 
 def _never_out(message: MessageDoc) -> bool:

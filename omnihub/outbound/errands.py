@@ -1,11 +1,13 @@
-"""What a transaction left to be said afterwards, such as the confirmation of a form."""
+"""What a transaction left to be done afterwards: a confirmation, a file to fetch, a name to ask for."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Protocol
 
 import structlog
 from pymongo.errors import PyMongoError
 
-from omnihub.model.errors import NotFound
+from omnihub.model.errors import NotFound, TryLater
 from omnihub.outbound.submit import Submit
 from omnihub.store.errands import ERRANDS, Errand
 from omnihub.store.leases import holder_name
@@ -13,18 +15,29 @@ from omnihub.store.store import Store
 
 log = structlog.get_logger("omnihub.outbound")
 
-_LEASE_SECONDS = 60.0
+_LEASE_SECONDS = 180.0
+_LONGEST_SECONDS = 120.0
 _IDLE_SECONDS = 2.0
-_TRIES = 10
+_TRIES = 12
+_AT_ONCE = 8
+_PAUSES = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
+
+
+class ErrandKind(Protocol):
+    async def do(self, errand: Errand) -> None:
+        """Harmless when repeated. Raises TryLater to be asked again; NotFound where it has become pointless."""
+
+    async def give_up(self, errand: Errand, words: str) -> None:
+        """It will not be tried again."""
 
 
 class ErrandRunner:
-    """Any number may run: an errand is leased to one, and comes again if that one dies. The message's id
-    was fixed when the errand was noted, so that a second try queues nothing twice."""
+    """Any number may run: an errand is leased to one, and comes again if that one dies. A few go on side by
+    side, so that one slow provider does not hold up the others."""
 
-    def __init__(self, store: Store, submit: Submit) -> None:
+    def __init__(self, store: Store, kinds: Mapping[str, ErrandKind]) -> None:
         self._store = store
-        self._submit = submit
+        self._kinds = kinds
         self._name = holder_name()
 
     async def run(self) -> None:
@@ -40,6 +53,9 @@ class ErrandRunner:
 
     async def run_due(self) -> int:
         """Returns how many were done."""
+        return sum(await asyncio.gather(*(self._run_some() for _ in range(_AT_ONCE))))
+
+    async def _run_some(self) -> int:
         done = 0
         while errand := await self._store.errands.take(_LEASE_SECONDS):
             if await self._try(errand):
@@ -48,25 +64,55 @@ class ErrandRunner:
         return done
 
     async def _try(self, errand: Errand) -> bool:
-        data = errand["data"]
+        kind = self._kinds.get(errand["kind"])
+        if kind is None:  # noted by a newer version beside us
+            await self._store.errands.put_off(errand["_id"], _PAUSES[-1])
+            return False
         try:
-            for to_key in data["to_keys"]:
-                sent = await self._submit.automatic(
-                    ticket_id=data["ticket_id"],
-                    account_id=data["account_id"],
-                    contact_id=data["contact_id"],
-                    to_key=to_key,
-                    subject=data["subject"],
-                    text=data["text"],
-                    message_id=data["message_id"],
-                )
-                if sent is not None:
-                    break
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await kind.do(errand)
         except PyMongoError:
             raise
         except NotFound as error:
             log.warning("errand.pointless", errand=errand["_id"], error=str(error))
-        except Exception:
+        except TryLater as error:
+            return await self._again(errand, kind, str(error), error.after)
+        except Exception as error:
             log.exception("errand.failed", errand=errand["_id"], attempts=errand["attempts"])
-            return errand["attempts"] >= _TRIES
+            return await self._again(errand, kind, f"{type(error).__name__}: {error}", None)
         return True
+
+    async def _again(self, errand: Errand, kind: ErrandKind, words: str, after: float | None) -> bool:
+        """True where it is over."""
+        if errand["attempts"] >= _TRIES:
+            await kind.give_up(errand, words)
+            return True
+        pause = _PAUSES[min(errand["attempts"], len(_PAUSES)) - 1]
+        await self._store.errands.put_off(errand["_id"], max(pause, after or 0))
+        return False
+
+
+class ConfirmationErrands:
+    """Confirms what came by a form. The message's id was fixed when the errand was noted, so that a second
+    try queues nothing twice."""
+
+    def __init__(self, submit: Submit) -> None:
+        self._submit = submit
+
+    async def do(self, errand: Errand) -> None:
+        data = errand["data"]
+        for to_key in data["to_keys"]:
+            sent = await self._submit.automatic(
+                ticket_id=data["ticket_id"],
+                account_id=data["account_id"],
+                contact_id=data["contact_id"],
+                to_key=to_key,
+                subject=data["subject"],
+                text=data["text"],
+                message_id=data["message_id"],
+            )
+            if sent is not None:
+                return
+
+    async def give_up(self, errand: Errand, words: str) -> None:
+        log.warning("confirmation.not_sent", errand=errand["_id"], words=words)

@@ -13,6 +13,11 @@ _GROUP = "workers"
 _RING_SECONDS = 1.0
 
 
+def door_bell(account_id: str) -> str:
+    """Rung when something came in at this account's door."""
+    return f"door:{account_id}"
+
+
 class Bell:
     """Rings ids through Redis streams. It only hastens: whoever misses a ring finds the work by sweeping,
     so every failure here is logged and survived."""

@@ -50,5 +50,9 @@ class Errands:
         )
         return cast("Errand | None", found)
 
+    async def put_off(self, errand_id: str, seconds: float) -> None:
+        due = now() + timedelta(seconds=seconds)
+        await self._errands.update_one({"_id": errand_id}, {"$set": {"due": due}})
+
     async def done(self, errand_id: str) -> None:
         await self._errands.delete_one({"_id": errand_id})

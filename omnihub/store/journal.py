@@ -212,6 +212,11 @@ class Journal:
             raise NotFound("the original is no longer kept")
         return await self._event(doc)
 
+    async def find(self, ids: Sequence[str]) -> list[RawEvent]:
+        """Those of `ids` that are kept, taken in or not, oldest first."""
+        found = self._events.find({"_id": {"$in": list(ids)}}).sort("_id", ASCENDING)
+        return [await self._event(doc) async for doc in found]
+
     async def _beginning(self, doc: Doc) -> bytes:
         """Of the body as much as a person looks at; nothing where it is gone."""
         if "body" in doc:

@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 
-from omnihub.model.documents import MessageDoc
+from omnihub.model.documents import AttachmentRef, MessageDoc
 from omnihub.model.errors import NotFound
 from omnihub.store import paging
 from omnihub.store.database import Database, Doc, Session
@@ -36,6 +36,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("to.key", ASCENDING), ("at", DESCENDING)], partialFilterExpression={"automatic": True}),
     )
 }
+
+_EDITS_KEPT = 20
 
 # What placing a message needs to know of another one.
 _LINK_FIELDS = {
@@ -186,6 +188,51 @@ class Messages:
 
     async def set_fields(self, message_id: str, fields: Mapping[str, Any], session: Session) -> None:
         await self._messages.update_one({"_id": message_id}, {"$set": dict(fields)}, session=session)
+
+    async def put_attachment(self, message_id: str, ref: AttachmentRef, session: Session) -> MessageDoc | None:
+        """In the place that was kept for it. The message afterwards; None where it has no such place."""
+        found = await self._messages.find_one_and_update(
+            {"_id": message_id, "attachments.id": ref["id"]},
+            {"$set": {"attachments.$": dict(ref)}},
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return cast("MessageDoc | None", found)
+
+    async def add_part(self, message_id: str, part: MessageDoc, session: Session) -> None:
+        """What came as another part of the same message, such as the next picture of an album."""
+        more: Doc = {
+            "attachments": {"$concatArrays": ["$attachments", {"$literal": part["attachments"]}]},
+            "aliases": {"$setUnion": ["$aliases", [part["external_id"]]]},
+        }
+        for name in ("text", "visible_text"):
+            if added := part[name]:
+                joined = {"$concat": [f"${name}", "\n", {"$literal": added}]}
+                more[name] = {"$cond": [{"$eq": [f"${name}", ""]}, {"$literal": added}, joined]}
+        await self._messages.update_one({"_id": message_id}, [{"$set": more}], session=session)
+
+    async def amend(self, message_id: str, new: Mapping[str, Any], at: datetime, session: Session) -> bool:
+        """The author's new words; the old ones are kept. False where a later version is known already."""
+        query = {
+            "_id": message_id,
+            "text": {"$ne": new["text"]},
+            "$or": [{"extra.edited_at": {"$exists": False}}, {"extra.edited_at": {"$lt": at}}],
+        }
+        earlier = {"$ifNull": ["$extra.edits", []]}
+        version = {"at": {"$ifNull": ["$extra.edited_at", "$at"]}, "text": "$text"}
+        changes: Doc = {
+            "extra.edits": {"$slice": [{"$concatArrays": [earlier, [version]]}, -_EDITS_KEPT]},
+            "extra.edited_at": {"$literal": at},
+        }
+        fields = {name: {"$literal": value} for name, value in new.items()}
+        result = await self._messages.update_one(query, [{"$set": changes}, {"$set": fields}], session=session)
+        return bool(result.modified_count)
+
+    async def mark_recalled(self, message_id: str, at: datetime, session: Session) -> bool:
+        """False where that is known already."""
+        query = {"_id": message_id, "extra.recalled_at": {"$exists": False}}
+        result = await self._messages.update_one(query, {"$set": {"extra.recalled_at": at}}, session=session)
+        return bool(result.modified_count)
 
     async def count_automatic(self, key: str, since: datetime) -> int:
         """Automatic answers sent to this handle lately."""

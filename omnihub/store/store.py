@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 
 from omnihub.settings import Settings
 from omnihub.store import schema
+from omnihub.store.access_tokens import AccessTokens
 from omnihub.store.accounts import Accounts
 from omnihub.store.attachments import Attachments
 from omnihub.store.bell import Bell
@@ -41,6 +42,7 @@ class Store:
         )
         self.vault = Vault(master_secret(settings.security.secret_key.get_secret_value(), settings.storage.var))
         self.bell = Bell(self.redis, settings.redis.prefix)
+        self.access_tokens = AccessTokens(self.redis, settings.redis.prefix, self.vault)
         self.limits = Limits(self.redis, settings.redis.prefix)
         self.blobs = GridFSBlobs(self.db)
         self.attachments = Attachments(self.db, self.blobs)

@@ -15,7 +15,7 @@ from omnihub.model.account import Account, AccountPolicy
 from omnihub.model.documents import ActorDoc
 from omnihub.model.ids import new_id
 from omnihub.model.raw import RawRequest
-from omnihub.outbound.errands import ErrandRunner
+from omnihub.outbound.errands import ConfirmationErrands, ErrandRunner
 from omnihub.outbound.request import ReplyRequest
 from omnihub.outbound.submit import Submit
 from omnihub.settings import Settings
@@ -47,7 +47,7 @@ class Front:
         )
         await self.post.store.journal.append(self.form.id, request)
         await self.post.intake.drain()
-        await ErrandRunner(self.post.store, self.submit).run_due()
+        await ErrandRunner(self.post.store, {"confirmation": ConfirmationErrands(self.submit)}).run_due()
         return await self.post.look()
 
     async def confirmations(self) -> list[dict[str, Any]]:

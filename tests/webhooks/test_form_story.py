@@ -12,7 +12,7 @@ from omnihub.connectors.email.simulator import DESK, Simulator
 from omnihub.connectors.registry import Connectors
 from omnihub.connectors.webform.sample import Sample
 from omnihub.model.account import AccountPolicy
-from omnihub.outbound.errands import ErrandRunner
+from omnihub.outbound.errands import ConfirmationErrands, ErrandRunner
 from omnihub.outbound.submit import Submit
 from omnihub.outbound.worker import OutboundWorker
 from omnihub.settings import Settings
@@ -57,7 +57,7 @@ async def test_a_form_is_confirmed_by_mail_and_the_answer_joins_its_ticket(
         assert answer.status == 200
     await door.intake.drain()
     (ticket,) = [doc async for doc in store.db["tickets"].find()]
-    assert await ErrandRunner(store, submit).run_due() == 1
+    assert await ErrandRunner(store, {"confirmation": ConfirmationErrands(submit)}).run_due() == 1
 
     async def arrived() -> list[bytes]:
         return [one.raw() for one in provider.store.mailbox(CUSTOMER).inbox.mails]
@@ -99,7 +99,7 @@ async def test_a_form_is_confirmed_by_mail_and_the_answer_joins_its_ticket(
     ) as answer:
         assert answer.status == 200
     await door.intake.drain()
-    assert await ErrandRunner(store, submit).run_due() == 0
+    assert await ErrandRunner(store, {"confirmation": ConfirmationErrands(submit)}).run_due() == 0
     assert len(await arrived()) == 1
     sending.cancel()
     await asyncio.wait([sending])
