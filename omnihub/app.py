@@ -25,6 +25,8 @@ from omnihub.inbox.progress import PROGRESS
 from omnihub.inbox.rearranging import Rearranging
 from omnihub.inbox.tickets import TicketDesk
 from omnihub.outbound.errands import ConfirmationErrands, ErrandKind, ErrandRunner
+from omnihub.outbound.gestures import Gestures
+from omnihub.outbound.options import Options
 from omnihub.outbound.progress import ProgressErrands
 from omnihub.outbound.submit import Submit
 from omnihub.outbound.worker import OutboundWorker
@@ -66,6 +68,8 @@ class Hub:
             rearranging=Rearranging(self.store, self.settings),
             contacts=ContactDesk(self.store),
             submit=Submit(self.store, self.connectors, self.settings),
+            options=Options(self.store, self.connectors),
+            gestures=Gestures(self.store, self.connectors),
         )
 
     def errand_kinds(self) -> Mapping[str, ErrandKind]:

@@ -1,5 +1,4 @@
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -64,6 +63,7 @@ class Outbound(_Section):
     per_account: int = 8
     retry_seconds: list[float] = [5, 15, 60, 300, 900, 3600]
     give_up_hours: float = 24
+    link_days: float = 30
 
 
 class Tickets(_Section):
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
             return init_settings, env_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_path)
 
-    @cached_property
+    @property
     def public_url(self) -> str:
         """Without a trailing slash; what customers' and providers' systems use to reach the hub."""
         host = "127.0.0.1" if self.server.host in {"0.0.0.0", "::"} else self.server.host

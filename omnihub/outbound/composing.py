@@ -1,13 +1,18 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from omnihub.model.documents import ConversationDoc, MessageDoc, ParticipantDoc
 from omnihub.model.errors import NotFound
 from omnihub.model.inbound import Handle
-from omnihub.model.outgoing import Outgoing, OutgoingAttachment, Quoted
+from omnihub.model.outgoing import Outgoing, OutgoingAttachment, Quoted, TemplateUse
+from omnihub.store.database import now
 from omnihub.store.store import Store
 from omnihub.threading.tokens import ReplyTokens
 
 MAX_REFERENCES = 20
+# How long a provider may take to fetch a file itself.
+_FETCHING = timedelta(days=2)
 _NEVER_OUT = ("failed", "cancelled")
 
 
@@ -25,7 +30,8 @@ class Composer:
         ticket = await self._store.tickets.get(message["ticket_id"])
         answered = await self._answered(message)
         files = await self._files(message)
-        return self.outgoing(message, conversation, ticket["number"], answered, files)
+        last = answered or await self._last_heard(conversation)
+        return self.outgoing(message, conversation, ticket["number"], answered, files, last)
 
     def outgoing(
         self,
@@ -34,7 +40,10 @@ class Composer:
         ticket_number: int,
         answered: MessageDoc | None,
         files: Sequence[OutgoingAttachment] = (),
+        last_heard: MessageDoc | None = None,
     ) -> Outgoing:
+        used = message["extra"].get("template")
+        there = answered is not None and answered["conversation_id"] == conversation["_id"]
         return Outgoing(
             id=message["_id"],
             conversation_id=conversation["_id"],
@@ -52,6 +61,9 @@ class Composer:
             references=tuple(message["refs"]),
             quoted=None if answered is None or message["automatic"] else _quoted(answered),
             automatic=message["automatic"],
+            answering=_wire(last_heard or answered, conversation),
+            answered_id=_known_there(answered) if answered and there else "",
+            template=TemplateUse(id=used["id"], values=used["values"]) if used else None,
             created_at=message["at"],
             external_id=message["external_id"],
             wire=message["wire"],
@@ -65,6 +77,11 @@ class Composer:
         except NotFound:  # removed since; the answer goes out without quoting it
             return None
 
+    async def _last_heard(self, conversation: ConversationDoc) -> MessageDoc | None:
+        if not conversation["last_inbound_id"]:
+            return None
+        return await self._store.messages.find(conversation["last_inbound_id"])
+
     async def _files(self, message: MessageDoc) -> list[OutgoingAttachment]:
         found = await self._store.attachments.find_many([ref["id"] for ref in message["attachments"]])
         return [
@@ -74,6 +91,7 @@ class Composer:
                 content=await self._store.attachments.blobs.get(digest),
                 inline=ref["inline"],
                 content_id=ref["content_id"],
+                url=self._store.file_links.url(ref["id"], ref["filename"], now(), _FETCHING),
             )
             for ref, digest in found
         ]
@@ -87,6 +105,13 @@ def references(thread: Sequence[MessageDoc], answered: MessageDoc | None, conver
         last = _known_there(answered)
         known = [one for one in known if one != last] + [last]
     return known[-MAX_REFERENCES:]
+
+
+def _wire(heard: MessageDoc | None, conversation: ConversationDoc) -> Mapping[str, Any]:
+    """What of the customer's message an answer needs, where the answer goes the same way back."""
+    if heard is None or heard["direction"] != "inbound" or heard["conversation_id"] != conversation["_id"]:
+        return {}
+    return heard["wire"]
 
 
 def _known_there(message: MessageDoc) -> str:

@@ -60,17 +60,51 @@ def fitting(text: str, html: str, files: Sequence[AttachmentRef], manifest: Mani
     text = text.strip() or text_of(clean)
     if not text and not files:
         raise Invalid("an answer needs a text or a file", {"text": "is empty"})
-    if manifest.text_limit and len(text) > manifest.text_limit:
-        limit = f"is longer than the {manifest.text_limit} characters that this channel takes"
-        raise Invalid(f"the text {limit}", {"text": limit})
+    check_text(text, manifest)
     _check_files(files, manifest)
     return Content(text=text, html=clean if manifest.capabilities.html else "")
 
 
+def check_text(text: str, manifest: Manifest) -> None:
+    """Raises Invalid."""
+    size, limit = measured(text, manifest), manifest.text_limit
+    if limit and size > limit:
+        unit = _UNITS[manifest.text_unit]
+        words = f"is {size} {unit} long, and this channel takes {limit}"
+        raise Invalid(f"the text {words}", {"text": words})
+
+
+_UNITS = {"characters": "characters", "bytes": "bytes", "utf16": "characters"}
+
+
+def measured(text: str, manifest: Manifest) -> int:
+    """In the unit that the provider counts in."""
+    if manifest.text_unit == "bytes":
+        return len(text.encode("utf-8", "replace"))
+    if manifest.text_unit == "utf16":
+        return len(text.encode("utf-16-le", "replace")) // 2
+    return len(text)
+
+
+def carried(file: AttachmentRef, manifest: Manifest) -> bool:
+    if not manifest.capabilities.attachments:
+        return False
+    return not manifest.media or manifest.media_rule(file["content_type"], file["size"]) is not None
+
+
+def with_links(text: str, links: Sequence[tuple[AttachmentRef, str]]) -> str:
+    """Below the text, a line with the address of each file that the channel does not carry."""
+    return "\n".join(filter(None, [text.strip(), *(f"{file['filename']}: {url}" for file, url in links)]))
+
+
 def _check_files(files: Sequence[AttachmentRef], manifest: Manifest) -> None:
-    if files and not manifest.capabilities.attachments:
-        raise Invalid("this channel carries no files", {"attachment_ids": "this channel carries no files"})
+    """`not_carried` in the error's details: what could go out as a link instead."""
+    refused = [file for file in files if not carried(file, manifest)]
+    if refused:
+        names = ", ".join(file["filename"] for file in refused)
+        words = f"this channel does not carry {names}"
+        raise Invalid(words, {"attachment_ids": words}, not_carried=[file["id"] for file in refused])
     size, limit = sum(file["size"] for file in files), manifest.attachment_limit_bytes
     if limit and size > limit:
         words = f"are {size} bytes together, the channel takes {limit}"
-        raise Invalid(f"the files {words}", {"attachment_ids": words})
+        raise Invalid(f"the files {words}", {"attachment_ids": words}, not_carried=[file["id"] for file in files])

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from omnihub.model.documents import (
     ActorDoc,
@@ -13,6 +14,7 @@ from omnihub.model.documents import (
     TicketDoc,
 )
 from omnihub.model.ids import new_id
+from omnihub.model.outgoing import TemplateUse
 from omnihub.outbound.addressees import participants
 from omnihub.outbound.composing import references
 from omnihub.outbound.content import Content
@@ -23,7 +25,8 @@ from omnihub.store.database import now
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Draft:
     """What is said, beside the route that it takes. `undo_seconds`: how long it can be taken back.
-    `message_id`: fixed beforehand where the same deed may be tried twice."""
+    `message_id`: fixed beforehand where the same deed may be tried twice. `reply_id` is common to the parts
+    of one answer."""
 
     content: Content
     sender: SenderDoc
@@ -35,6 +38,8 @@ class Draft:
     automatic: bool = False
     undo_seconds: float = 0
     message_id: str = ""
+    template: TemplateUse | None = None
+    reply_id: str = ""
 
 
 def sender_of(actor: ActorDoc) -> SenderDoc:
@@ -98,10 +103,21 @@ def message(ticket: TicketDoc, route: Route, draft: Draft) -> MessageDoc:
         ),
         wire={},
         raw_event_id=None,
-        extra={"queued_at": queued_at} | ({} if draft.automatic else {"waiting_since": ticket["waiting_since"]}),
+        extra=_extra(ticket, draft, queued_at),
         sent_at=None,
         at=at,
     )
+
+
+def _extra(ticket: TicketDoc, draft: Draft, queued_at: datetime) -> dict[str, Any]:
+    extra: dict[str, Any] = {"queued_at": queued_at}
+    if not draft.automatic:
+        extra["waiting_since"] = ticket["waiting_since"]
+    if draft.template:
+        extra["template"] = {"id": draft.template.id, "values": dict(draft.template.values)}
+    if draft.reply_id:
+        extra["reply_id"] = draft.reply_id
+    return extra
 
 
 def _reason(draft: Draft, route: Route) -> str:

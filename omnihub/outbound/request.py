@@ -5,6 +5,7 @@ from omnihub.connectors.contract import Connector
 from omnihub.model.account import Account
 from omnihub.model.documents import ActorDoc, Status
 from omnihub.model.inbound import Handle
+from omnihub.model.outgoing import TemplateUse
 
 
 class LiveConnectors(Protocol):
@@ -18,7 +19,10 @@ class ReplyRequest:
     """`seen_inbound_id`: the customer's last message on the agent's screen, None where there was none.
     `seen_message_id`: the last message of any direction on the screen; without it a colleague's answer to
     the same message counts as not seen. `force` sends whatever came in between.
-    `cc` and `bcc`: handles, their keys, or bare addresses of the channel's kind."""
+    `cc` and `bcc`: handles, their keys, or bare addresses of the channel's kind.
+    `account_id` and `to_key`: by another way than the conversation's, to another handle of the same person.
+    `template`: one of the account's prepared messages instead of a text. `as_links`: what the channel does not
+    carry goes out as the address of a file."""
 
     ticket_id: str
     actor: ActorDoc
@@ -33,6 +37,10 @@ class ReplyRequest:
     bcc: tuple[Handle | str, ...] = ()
     status: Status | None = None
     force: bool = False
+    account_id: str = ""
+    to_key: str = ""
+    template: TemplateUse | None = None
+    as_links: bool = False
 
 
 class Addressee(TypedDict):
@@ -45,11 +53,20 @@ class WindowState(TypedDict):
 
     until: str | None
     left: int
+    allowed: int
+
+
+class TemplateOption(TypedDict):
+    id: str
+    name: str
+    text: str
+    fields: list[dict[str, str]]
 
 
 class ReplyOption(TypedDict):
     """One way to answer. `account_id` and `channel` are those that carry the answer, which for a channel
-    that cannot send are not the conversation's own."""
+    that cannot send are not the conversation's own. Without `conversation_id` it is another way to the same
+    person, to be asked for by `account_id` and the one key in `to`."""
 
     conversation_id: str
     account_id: str
@@ -61,3 +78,4 @@ class ReplyOption(TypedDict):
     capabilities: dict[str, Any]
     undo_seconds: int
     window: WindowState | None
+    templates: list[TemplateOption]

@@ -13,6 +13,15 @@ class Retracting:
         self._store = store
         self._deliveries = deliveries
 
+    async def cancel_all(self, message_id: str, actor: ActorDoc, session: Session) -> MessageDoc | None:
+        """The message, and with it the other parts of the same answer that still wait."""
+        taken = await self.cancel(message_id, actor, session)
+        if taken is not None and (reply_id := taken["extra"].get("reply_id")):
+            for other in await self._store.messages.parts(taken["conversation_id"], reply_id, session):
+                if other != message_id:
+                    await self.cancel(other, actor, session)
+        return taken
+
     async def cancel(self, message_id: str, actor: ActorDoc, session: Session) -> MessageDoc | None:
         """None when it is no longer queued."""
         taken = await self._deliveries.change_within(

@@ -84,7 +84,7 @@ class Routing:
         )
 
     async def to_handle(
-        self, ticket: TicketDoc, account_id: str, handle: Handle, contact_id: str, session: Session
+        self, ticket: TicketDoc, account_id: str, handle: Handle, contact_id: str, session: Session | None
     ) -> Route:
         """To a known handle, in the ticket's conversation with it or a new one. Raises Refused."""
         account, connector = await self._live(account_id)
@@ -104,6 +104,23 @@ class Routing:
             to=(handle,),
             thread=await self._store.messages.thread(conversation["_id"], _LOOK_BACK) if conversation else (),
         )
+
+    async def reaches(self, account: Account, handle: Handle) -> bool:
+        """Whether this account may begin to write to this handle. Raises Refused."""
+        _, connector = await self._live(account.id)
+        return connector.manifest.capabilities.send and connector.reaches(handle)
+
+    async def elsewhere(self, ticket: TicketDoc, account_id: str, to_key: str, session: Session) -> Route:
+        """To another handle of the ticket's customer, as an agent chose. Raises Invalid or Refused."""
+        identities = await self._store.contacts.identities_of(ticket["contact_id"], session)
+        chosen = next((one for one in identities if one["_id"] == to_key), None)
+        if chosen is None:
+            raise Invalid("this is no handle of the customer", {"to_key": "is no handle of the customer"})
+        handle = Handle(key=to_key, name=chosen["name"])
+        account, _ = await self._live(account_id)
+        if not await self.reaches(account, handle):
+            raise Refused(f"{account.name} cannot write to {handle.value}")
+        return await self.to_handle(ticket, account_id, handle, ticket["contact_id"], session)
 
     async def _answered(self, ticket: TicketDoc, message_id: str, session: Session | None) -> MessageDoc:
         message = await self._store.messages.get(message_id, session)
@@ -207,7 +224,7 @@ def with_thread_key(route: Route, external_id: str) -> Route:
 
 def _last_of_customer(thread: Sequence[MessageDoc]) -> MessageDoc | None:
     """A bounce is no customer's word: nobody reads what is answered to it."""
-    written = [m for m in thread if m["direction"] == "inbound" and m["kind"] != "bounce"]
+    written = [m for m in thread if m["direction"] == "inbound" and m["kind"] not in ("bounce", "notice")]
     return written[-1] if written else None
 
 

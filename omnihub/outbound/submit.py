@@ -1,5 +1,5 @@
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,12 +18,12 @@ from omnihub.model.documents import (
 )
 from omnihub.model.errors import Conflict, Invalid, OmnihubError, Refused
 from omnihub.model.inbound import Handle
-from omnihub.outbound import addressees, drafting, guard, ticket_changes, window
+from omnihub.outbound import addressees, content, drafting, guard, parts, ticket_changes, window
 from omnihub.outbound.composing import Composer
 from omnihub.outbound.content import Content, fitting
 from omnihub.outbound.deliveries import Deliveries
 from omnihub.outbound.drafting import Draft
-from omnihub.outbound.request import Addressee, LiveConnectors, ReplyOption, ReplyRequest, WindowState
+from omnihub.outbound.request import LiveConnectors, ReplyRequest
 from omnihub.outbound.retracting import Retracting
 from omnihub.outbound.routing import Route, Routing, with_thread_key
 from omnihub.settings import Settings
@@ -67,17 +67,34 @@ class Submit:
         async def work(session: Session) -> MessageDoc:
             ticket = _unmerged(await self._store.tickets.get(request.ticket_id, session))
             await guard.check(self._store, ticket, request, session)
-            route = await self._routing.find(ticket, request.conversation_id, request.answering_id, session)
-            if rule := route.manifest.reply_window:
-                window.window_of(rule, route.thread).check(now())
+            route = await self._route(ticket, request, session)
             passage = _Passage(ticket=ticket, route=route, actor=request.actor)
-            message = await self._queue(passage, _draft(request, route, files), session)
-            changes, events = ticket_changes.after_reply(ticket, message, request.actor, request.status)
+            drafts = parts.of(self._with_links(request, files, route), route)
+            if request.template is None:
+                _check_window(route, len(drafts))
+            messages = [await self._queue(passage, draft, session) for draft in drafts]
+            changes, events = ticket_changes.after_reply(ticket, messages, request.actor, request.status)
             await self._store.tickets.change(ticket["_id"], changes, session)
             await self._store.events.add(events, session)
-            return message
+            return messages[0]
 
         return await self._rung(work)
+
+    async def _route(self, ticket: TicketDoc, request: ReplyRequest, session: Session) -> Route:
+        if request.to_key:
+            return await self._routing.elsewhere(ticket, request.account_id, request.to_key, session)
+        return await self._routing.find(ticket, request.conversation_id, request.answering_id, session)
+
+    def _with_links(self, request: ReplyRequest, files: Sequence[AttachmentRef], route: Route) -> Draft:
+        """What the channel does not carry goes as an address where the agent agreed to that."""
+        if not request.as_links:
+            return _draft(request, route, files)
+        lasting = timedelta(days=self._settings.outbound.link_days)
+        left_out = [file for file in files if not content.carried(file, route.manifest)] or list(files)
+        links = [(f, self._store.file_links.url(f["id"], f["filename"], now(), lasting)) for f in left_out]
+        kept = [file for file in files if file not in left_out]
+        linked = replace(request, text=content.with_links(request.text or content.text_of(request.html), links))
+        return _draft(replace(linked, html=""), route, kept)
 
     async def automatic(
         self,
@@ -97,13 +114,14 @@ class Submit:
         if not await self._may_answer_by_itself(to_key):
             return None
         handle = Handle(key=to_key)
-        content = Content(text=text.strip(), html="")
+        words = Content(text=text.strip(), html="")
 
         async def work(session: Session) -> MessageDoc:
             ticket = _unmerged(await self._store.tickets.get(ticket_id, session))
             route = await self._routing.to_handle(ticket, account_id, handle, contact_id, session)
+            _check_window(route, 1)
             draft = Draft(
-                content=content,
+                content=words,
                 sender=_HUB,
                 subject=subject,
                 rule="automatic",
@@ -125,7 +143,7 @@ class Submit:
         """Takes back what has not gone out. Raises NotFound or Conflict."""
         await self._outbound(message_id)
         retracting = Retracting(self._store, self._deliveries)
-        found = await self._store.transaction(lambda session: retracting.cancel(message_id, actor, session))
+        found = await self._store.transaction(lambda session: retracting.cancel_all(message_id, actor, session))
         return await self._changed(found, "it is no longer waiting: it cannot be taken back")
 
     async def resend(self, message_id: str, actor: ActorDoc) -> MessageDoc:
@@ -155,16 +173,6 @@ class Submit:
         )
         found = await self._deliveries.change(message_id, ("uncertain",), known, actor=actor)
         return await self._changed(found, "this message is not uncertain")
-
-    async def reply_options(self, ticket: TicketDoc) -> list[ReplyOption]:
-        """What the composer offers, best first: the conversation that the customer used last."""
-        conversations = await self._store.conversations.of_ticket(ticket["_id"])
-        if ticket["last_inbound_id"]:
-            last = await self._store.messages.get(ticket["last_inbound_id"])
-            conversations.sort(key=lambda one: (one["_id"] == last["conversation_id"], one["_id"]), reverse=True)
-        else:
-            conversations.reverse()
-        return [await self._option(ticket, conversation) for conversation in conversations]
 
     async def _queue(self, passage: _Passage, draft: Draft, session: Session) -> MessageDoc:
         """The message and its conversation; the ticket's own change is the caller's."""
@@ -235,55 +243,17 @@ class Submit:
                 return True
         return False
 
-    async def _option(self, ticket: TicketDoc, conversation: ConversationDoc) -> ReplyOption:
-        try:
-            route = await self._routing.of(ticket, conversation)
-        except Refused as error:
-            return await self._no_option(conversation, str(error))
-        option = _option(route)
-        if rule := route.manifest.reply_window:
-            allowed = window.window_of(rule, route.thread)
-            until = allowed.until.isoformat() if allowed.until else None
-            option["window"] = WindowState(until=until, left=allowed.left)
-            try:
-                allowed.check(now())
-            except Refused as error:
-                option |= {"can_reply": False, "reason": str(error)}
-        return option
 
-    async def _no_option(self, conversation: ConversationDoc, reason: str) -> ReplyOption:
-        names = {account.id: account.name for account in await self._store.accounts.all()}
-        return ReplyOption(
-            conversation_id=conversation["_id"],
-            account_id=conversation["account_id"],
-            account_name=names.get(conversation["account_id"], ""),
-            channel=conversation["channel"],
-            can_reply=False,
-            reason=reason,
-            to=[],
-            capabilities={},
-            undo_seconds=0,
-            window=None,
-        )
-
-
-def _option(route: Route) -> ReplyOption:
-    enabled = route.account.enabled
-    return ReplyOption(
-        conversation_id=route.source["_id"],
-        account_id=route.account.id,
-        account_name=route.account.name,
-        channel=route.account.channel,
-        can_reply=True,
-        reason="" if enabled else "the account is disabled: an answer waits until it is enabled",
-        to=[Addressee(key=one.key, name=one.name) for one in route.to],
-        capabilities=route.manifest.capabilities.model_dump(),
-        undo_seconds=drafting.undo_seconds(route),
-        window=None,
-    )
+def _check_window(route: Route, count: int) -> None:
+    """Raises WindowClosed."""
+    allowed = window.window_of(route.connector.reply_window(), route.thread, now())
+    if allowed is not None:
+        allowed.check(now(), count)
 
 
 def _draft(request: ReplyRequest, route: Route, files: Sequence[AttachmentRef]) -> Draft:
+    if request.template is not None:
+        return parts.of_template(request.template, route, drafting.sender_of(request.actor))
     main = [one.key for one in route.to]
     cc = _copies(request.cc, route, main, "cc")
     return Draft(

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +10,11 @@ _DONE = ("resolved", "closed")
 
 
 def after_reply(
-    ticket: TicketDoc, message: MessageDoc, actor: ActorDoc, wanted: Status | None
+    ticket: TicketDoc, messages: Sequence[MessageDoc], actor: ActorDoc, wanted: Status | None
 ) -> tuple[dict[str, Any], list[EventDoc]]:
-    """What a reply makes of its ticket, and the trail of it."""
-    changes = _summary(ticket, message)
+    """What a reply, which may go out as several messages, makes of its ticket, and the trail of it."""
+    message = messages[-1]
+    changes = _summary(ticket, message) | {"message_count": ticket["message_count"] + len(messages)}
     events: list[EventDoc] = []
     status = wanted or ("open" if ticket["status"] == "new" else ticket["status"])
     if status != ticket["status"]:

@@ -189,6 +189,11 @@ class Messages:
     async def set_fields(self, message_id: str, fields: Mapping[str, Any], session: Session) -> None:
         await self._messages.update_one({"_id": message_id}, {"$set": dict(fields)}, session=session)
 
+    async def parts(self, conversation_id: str, reply_id: str, session: Session) -> list[str]:
+        """Ids of the messages that one answer went out as."""
+        query = {"conversation_id": conversation_id, "extra.reply_id": reply_id}
+        return [doc["_id"] async for doc in self._messages.find(query, {"_id": 1}, session=session)]
+
     async def put_attachment(self, message_id: str, ref: AttachmentRef, session: Session) -> MessageDoc | None:
         """In the place that was kept for it. The message afterwards; None where it has no such place."""
         found = await self._messages.find_one_and_update(

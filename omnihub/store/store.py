@@ -16,6 +16,7 @@ from omnihub.store.counters import Counters
 from omnihub.store.database import Database, Session
 from omnihub.store.errands import Errands
 from omnihub.store.events import Events
+from omnihub.store.file_links import FileLinks
 from omnihub.store.journal import Journal
 from omnihub.store.leases import Leases
 from omnihub.store.limits import Limits
@@ -45,6 +46,7 @@ class Store:
         self.access_tokens = AccessTokens(self.redis, settings.redis.prefix, self.vault)
         self.limits = Limits(self.redis, settings.redis.prefix)
         self.blobs = GridFSBlobs(self.db)
+        self.file_links = FileLinks(self.vault.sign, settings.public_url)
         self.attachments = Attachments(self.db, self.blobs)
         self.journal = Journal(self.db, self.bell, self.blobs)
         self.accounts = Accounts(self.db, self.vault)

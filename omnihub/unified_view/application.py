@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from omnihub.unified_view import health, middleware, openapi
+from omnihub.unified_view import health, middleware, openapi, shared_files
 from omnihub.unified_view.api import accounts, attachments, contacts, messages, people, session, tickets, upkeep
 from omnihub.unified_view.deps import Deps
 from omnihub.unified_view.docs import docs_routes
@@ -40,6 +40,7 @@ def application(
     app.on_response_prepare.append(middleware.security_headers(deps.settings.public_url.startswith("https:")))
     app.router.add_routes(health.routes(deps, metrics))
     app.router.add_routes(docs_routes())
+    app.router.add_routes(shared_files.routes(deps))
     app.router.add_get(f"{PREFIX}/openapi.json", _document(deps))
     app.router.add_get(f"{PREFIX}/live", live.serve)
     for endpoint in ENDPOINTS:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from omnihub.inbox.contacts import ContactDesk
     from omnihub.inbox.rearranging import Rearranging
     from omnihub.inbox.tickets import TicketDesk
+    from omnihub.outbound.gestures import Gestures
+    from omnihub.outbound.options import Options
     from omnihub.outbound.submit import Submit
 
 
@@ -25,3 +27,5 @@ class Deps:
     rearranging: "Rearranging"
     contacts: "ContactDesk"
     submit: "Submit"
+    options: "Options"
+    gestures: "Gestures"

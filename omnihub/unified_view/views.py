@@ -47,7 +47,7 @@ _OPERATION = _fields(OperationDoc, "before")
 _CONVERSATION = _fields(ConversationDoc)
 _USER = _fields(UserDoc, "password_hash")
 _TEAM = _fields(TeamDoc)
-_CONTACT = ("name", "merged_into", "created_at", "updated_at")
+_CONTACT = ("name", "avatar_id", "merged_into", "created_at", "updated_at")
 _IDENTITY = _fields(IdentityDoc, "contact_id", "created_at")
 _TOKEN = ("user_id", "name", "scopes", "created_at")
 _OTHER = ("number", "subject", "status", "last_message_at")
@@ -102,7 +102,8 @@ def other_ticket(doc: Mapping[str, Any]) -> Doc:
 
 def channel(manifest: Manifest, settings_schema: Mapping[str, Any]) -> Doc:
     names = {"key", "label", "summary", "icon", "arrives", "conversation", "capabilities", "setup",
-             "undo_seconds", "text_limit", "attachment_limit_bytes"}  # fmt: skip
+             "undo_seconds", "text_limit", "text_unit", "attachment_limit_bytes", "media",
+             "reply_window"}  # fmt: skip
     return manifest.model_dump(include=names) | {"settings_schema": settings_schema}
 
 

@@ -20,6 +20,7 @@ from omnihub.model.documents import (
     TicketDoc,
 )
 from omnihub.model.ids import new_id
+from omnihub.outbound.options import Options
 from omnihub.outbound.submit import ReplyRequest, Submit
 from omnihub.outbound.worker import OutboundWorker
 from omnihub.settings import Settings
@@ -72,6 +73,7 @@ class World:
         self.connectors = connectors
         self.settings = settings
         self.submit = Submit(store, connectors, settings)
+        self.options = Options(store, connectors)
 
     async def account(self, provider: Provider | None = None, **given: Any) -> tuple[Account, Provider]:
         provider = provider or Provider()

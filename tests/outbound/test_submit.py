@@ -243,7 +243,7 @@ class TestReplyVia:
         ticket, _, _ = await world.case(form, "form:f1:s3")
         with pytest.raises(Refused, match="left no address for Mail"):
             await world.reply(ticket, "hello")
-        [option] = await world.submit.reply_options(ticket)
+        [option] = await world.options.of(ticket)
         assert option["can_reply"] is False
         assert "left no address" in option["reason"]
 
@@ -256,7 +256,7 @@ class TestReplyVia:
     async def test_is_what_the_composer_offers(self, world: World) -> None:
         mail, form = await self.desk(world)
         ticket, source, _ = await world.case(form, "form:f1:s5", claims=("email:carla@example.com",))
-        [option] = await world.submit.reply_options(ticket)
+        [option] = await world.options.of(ticket)
         assert option["conversation_id"] == source["_id"]
         assert (option["account_id"], option["account_name"], option["channel"]) == (mail.id, "Mail", "email")
         assert option["can_reply"] is True
@@ -273,9 +273,9 @@ class TestWindow:
         await world.reply(ticket, "one")
         taken_back = await world.reply(ticket, "two")
         await world.submit.cancel(taken_back["_id"], ANNA)
-        [option] = await world.submit.reply_options(ticket)
+        [option] = await world.options.of(ticket)
         until = (first["at"] + timedelta(hours=48)).isoformat()
-        assert option["window"] == {"until": until, "left": 1}
+        assert option["window"] == {"until": until, "left": 1, "allowed": 2}
         await world.reply(ticket, "three")
         with pytest.raises(WindowClosed, match="all 2 answers"):
             await world.reply(ticket, "four")
@@ -287,7 +287,7 @@ class TestWindow:
         ticket, _, _ = await world.case(account, at=now() - timedelta(hours=49))
         with pytest.raises(WindowClosed, match="the reply window closed"):
             await world.reply(ticket, "hello")
-        [option] = await world.submit.reply_options(ticket)
+        [option] = await world.options.of(ticket)
         assert (option["can_reply"], option["reason"][:23]) == (False, "the reply window closed")
 
 

@@ -331,7 +331,7 @@ async def test_a_disabled_account_waits_and_says_so(world: World, eventually: An
     account, provider = await world.account()
     ticket, _, _ = await world.case(account)
     await world.store.accounts.change(account.id, enabled=False)
-    [option] = await world.submit.reply_options(ticket)
+    [option] = await world.options.of(ticket)
     assert (option["can_reply"], "disabled" in option["reason"]) == (True, True)
     message = await world.reply(ticket, "one")
 

@@ -19,11 +19,13 @@ class Provider:
     def __init__(self, seconds: float = 7200) -> None:
         self.seconds = seconds
         self.calls = 0
+        self.asked = asyncio.Event()
         self.answering = asyncio.Event()
         self.answering.set()
 
     async def fetch(self) -> FreshToken:
         self.calls += 1
+        self.asked.set()
         number = self.calls
         await self.answering.wait()
         return FreshToken(value=f"token {number}", seconds=self.seconds)
@@ -44,8 +46,7 @@ async def test_one_process_fetches_and_all_use(processes: tuple[CommonTokens, Co
     provider = Provider()
     provider.answering.clear()
     asked = [asyncio.create_task(one.get("wechat:a", provider.fetch)) for one in processes for _ in range(5)]
-    while not provider.calls:
-        await asyncio.sleep(0)
+    await provider.asked.wait()
     provider.answering.set()
     assert set(await asyncio.gather(*asked)) == {"token 1"}
     assert provider.calls == 1

@@ -13,6 +13,7 @@ from omnihub.inbox.tickets import TicketDesk
 from omnihub.model.documents import ActorDoc
 from omnihub.model.errors import NotFound
 from omnihub.model.raw import RawRequest
+from omnihub.outbound.options import Options
 from omnihub.outbound.request import ReplyRequest
 from omnihub.outbound.submit import Submit
 from omnihub.outbound.worker import OutboundWorker
@@ -151,7 +152,9 @@ async def test_no_query_of_a_working_day_scans_a_collection(
     ticket, other = placed.ticket("a@c"), placed.ticket("c@c")
     answer = ReplyRequest(ticket_id=ticket["_id"], actor=BEA, text="Yes.", seen_inbound_id=None, force=True)
     message = await submit.reply(answer)
-    await submit.reply_options(ticket)
+    options = Options(store, connectors)
+    await options.of(ticket)
+    await options.elsewhere(ticket)
     worker = OutboundWorker(store, connectors, settings)
     await worker._pass()
     await worker._stop()

@@ -9,6 +9,8 @@ from omnihub.connectors.registry import Connectors
 from omnihub.inbox.contacts import ContactDesk
 from omnihub.inbox.rearranging import Rearranging
 from omnihub.inbox.tickets import TicketDesk
+from omnihub.outbound.gestures import Gestures
+from omnihub.outbound.options import Options
 from omnihub.outbound.submit import Submit
 from omnihub.settings import Settings
 from omnihub.store.store import Store
@@ -36,6 +38,8 @@ def deps(store: Store, settings: Settings, connectors: Connectors, toolbox: Tool
         rearranging=Rearranging(store, settings),
         contacts=ContactDesk(store),
         submit=Submit(store, connectors, settings),
+        options=Options(store, connectors),
+        gestures=Gestures(store, connectors),
     )
 
 

@@ -1,6 +1,7 @@
 from aiohttp import web
 
 from omnihub.model.errors import StaleView
+from omnihub.model.outgoing import TemplateUse
 from omnihub.outbound.request import ReplyRequest
 from omnihub.unified_view import files, views
 from omnihub.unified_view.endpoint import Api, Call
@@ -29,13 +30,27 @@ async def reply(call: Call[shapes.NewReply]) -> views.Doc:
         attachment_ids=tuple(given.attachment_ids),
         cc=tuple(given.cc),
         bcc=tuple(given.bcc),
-        **given.model_dump(exclude={"attachment_ids", "cc", "bcc"}),
+        template=TemplateUse(id=given.template.id, values=given.template.values) if given.template else None,
+        **given.model_dump(exclude={"attachment_ids", "cc", "bcc", "template"}),
     )
     try:
         return views.message(await call.deps.submit.reply(request))
     except StaleView as stale:
         unseen = await call.deps.store.messages.get_many(stale.message_ids)
         raise Problem("stale_view", details={"messages": [views.message(one) for one in unseen]}) from None
+
+
+@api.post(
+    "/tickets/{id}/typing",
+    "Show the customer that somebody writes",
+    "向客户显示正在输入",
+    answer=shapes.Typed,
+    errors=("not_found",),
+)
+async def show_typing(call: Call[shapes.Typing]) -> views.Doc:
+    """Where the channel can; every few seconds at most, however often it is asked."""
+    shown = await call.deps.gestures.typing(call.id, call.given.conversation_id, call.caller.actor)
+    return {"shown": shown}
 
 
 @api.post(
@@ -64,6 +79,18 @@ async def write_note(call: Call[shapes.NewNote]) -> views.Doc:
 async def cancel_message(call: Call[None]) -> views.Doc:
     """Only while it is queued."""
     return views.message(await call.deps.submit.cancel(call.id, call.caller.actor))
+
+
+@api.post(
+    "/messages/{id}/recall",
+    "Take back a reply that has gone out",
+    "撤回已发送的回复",
+    answer=shapes.Message,
+    errors=("not_found", "conflict", "refused"),
+)
+async def recall_message(call: Call[None]) -> views.Doc:
+    """Where the channel can, and within the hours that it names."""
+    return views.message(await call.deps.gestures.recall(call.id, call.caller.actor))
 
 
 @api.post(

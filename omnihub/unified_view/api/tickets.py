@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omnihub.model.documents import TicketDoc
+from omnihub.outbound.request import ReplyOption
 from omnihub.store.tickets import Filter
 from omnihub.unified_view import people_views, timeline, views
 from omnihub.unified_view.deps import Deps
@@ -40,15 +41,17 @@ async def count_tickets(call: Call[None]) -> views.Doc:
 async def read_ticket(call: Call[None]) -> views.Doc:
     deps = call.deps
     ticket = await deps.store.tickets.find(call.id)
-    contact, conversations, operations = await asyncio.gather(
+    contact, conversations, elsewhere, operations = await asyncio.gather(
         people_views.contact(deps.store, ticket["contact_id"], but_ticket=ticket["_id"]),
         _conversations(deps, ticket, call.language),
+        deps.options.elsewhere(ticket),
         deps.store.operations.of_ticket(ticket["_id"]),
     )
     return {
         "ticket": views.ticket(ticket),
         "contact": contact,
         "conversations": conversations,
+        "elsewhere": [_other_way(option, call.language) for option in elsewhere],
         "links": ticket["links"],
         "operations": [views.operation(operation) for operation in operations],
     }
@@ -58,7 +61,7 @@ async def _conversations(deps: Deps, ticket: TicketDoc, language: Language) -> l
     docs, accounts, options = await asyncio.gather(
         deps.store.conversations.of_ticket(ticket["_id"]),
         deps.store.accounts.all(),
-        deps.submit.reply_options(ticket),
+        deps.options.of(ticket),
     )
     names = {account.id: account.name for account in accounts}
     by_conversation: dict[str, Mapping[str, Any]] = {}
@@ -81,6 +84,16 @@ def _reply_part(option: Mapping[str, Any], language: Language) -> views.Doc:
         "capabilities": option.get("capabilities", {}),
         "undo_seconds": option.get("undo_seconds", 0),
         "window": option.get("window"),
+        "templates": option.get("templates", []),
+    }
+
+
+def _other_way(option: ReplyOption, language: Language) -> views.Doc:
+    return {
+        "account_id": option["account_id"],
+        "account_name": option["account_name"],
+        "channel": option["channel"],
+        **_reply_part(option, language),
     }
 
 

@@ -17,6 +17,19 @@ class Steps(Shown):
     zh: list[str]
 
 
+class MediaRule(Shown):
+    """A kind of file that the channel carries; `types` may end in /*."""
+
+    kind: str
+    types: list[str]
+    max_bytes: int
+
+
+class ReplyWindow(Shown):
+    hours: float
+    messages: int
+
+
 class Channel(Shown):
     """`settings_schema`: the JSON Schema of an account's settings, to make a form from."""
 
@@ -26,10 +39,13 @@ class Channel(Shown):
     icon: str
     arrives: list[Literal["webhook", "poll", "socket"]]
     conversation: Literal["thread", "contact"]
-    capabilities: dict[str, bool]
+    capabilities: dict[str, bool | float]
     undo_seconds: int
     text_limit: int
+    text_unit: Literal["characters", "bytes", "utf16"]
     attachment_limit_bytes: int
+    media: list[MediaRule]
+    reply_window: ReplyWindow | None
     setup: Steps
     settings_schema: dict[str, Any]
 

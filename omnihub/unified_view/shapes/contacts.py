@@ -28,6 +28,7 @@ class ContactRow(Shown):
     id: str
     name: str
     identities: list[Identity]
+    avatar_id: str = Field("", description="the attachment that holds the picture")
     merged_into: str | None
     created_at: datetime
     updated_at: datetime

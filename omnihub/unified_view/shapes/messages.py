@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,10 @@ class Attachment(Shown):
     inline: bool
     content_id: str
     label: str
+    state: Literal["ready", "fetching", "lost"] = Field(
+        "ready", description="fetching: the provider's copy is still on its way; lost: it cannot be had any more"
+    )
+    problem: str = Field("", description="why it is lost, in the provider's words")
 
 
 class Placement(Shown):
@@ -93,6 +97,11 @@ class Message(Shown):
     at: datetime
 
 
+class UsedTemplate(Given):
+    id: Id
+    values: dict[str, str] = Field({}, max_length=50)
+
+
 class NewReply(Given):
     """`seen_inbound_id`: the ticket's `last_inbound_id` that was on screen. `seen_message_id`: the last message
     of any direction that was; without it a colleague's answer after `seen_inbound_id` counts as not seen.
@@ -109,6 +118,20 @@ class NewReply(Given):
     bcc: list[str] = Field([], max_length=100)
     status: Status | None = None
     force: bool = False
+    account_id: str = Field("", max_length=64, description="with to_key: by another way, as the agent chose")
+    to_key: str = Field("", max_length=500)
+    template: UsedTemplate | None = Field(None, description="instead of a text")
+    as_links: bool = Field(False, description="what the channel does not carry goes out as links")
+
+
+class Typing(Given):
+    conversation_id: str = Field("", max_length=64)
+
+
+class Typed(Shown):
+    """`shown`: whether the channel told the customer."""
+
+    shown: bool
 
 
 class NewNote(Given):

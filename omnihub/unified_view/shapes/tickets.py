@@ -117,6 +117,21 @@ class ReplyWindow(Shown):
 
     until: datetime | None
     left: int
+    allowed: int
+
+
+class TemplateBlank(Shown):
+    key: str
+    label: str
+
+
+class ReplyTemplate(Shown):
+    """A prepared message that may go out when the window is closed. `text` shows its blanks as {key}."""
+
+    id: str
+    name: str
+    text: str
+    fields: list[TemplateBlank]
 
 
 class Conversation(Shown):
@@ -146,6 +161,24 @@ class ReplyableConversation(Conversation):
     capabilities: dict[str, Any]
     undo_seconds: int
     window: ReplyWindow | None
+    templates: list[ReplyTemplate]
+
+
+class OtherWay(Shown):
+    """Another handle of the same customer, that an enabled account can write to: answer with `account_id` and
+    the `key` in `reply_to` as `to_key`."""
+
+    account_id: str
+    account_name: str
+    channel: str
+    can_reply: bool
+    reply_reason: str
+    reply_account_id: str
+    reply_to: list[ReplyAddress]
+    capabilities: dict[str, Any]
+    undo_seconds: int
+    window: ReplyWindow | None
+    templates: list[ReplyTemplate]
 
 
 class Operation(Shown):
@@ -165,6 +198,7 @@ class TicketDetail(Shown):
     ticket: Ticket
     contact: Contact
     conversations: list[ReplyableConversation]
+    elsewhere: list[OtherWay]
     links: list[TicketLink]
     operations: list[Operation]
 
