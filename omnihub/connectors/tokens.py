@@ -48,3 +48,55 @@ class LocalTokens:
             token = await fetch()
             self._known[name] = (token.value, time.monotonic() + useful_seconds(token))
             return token.value
+
+
+class TokenStore(Protocol):
+    """What the store offers for keeping tokens where all processes see them."""
+
+    async def load(self, name: str) -> str | None: ...
+
+    async def keep(self, name: str, value: str, seconds: float) -> None: ...
+
+    async def lock(self, name: str) -> str | None: ...
+
+    async def unlock(self, name: str, secret: str) -> None: ...
+
+    async def pause(self) -> None: ...
+
+
+class CommonTokens:
+    """One token for all processes. `away`: the errors that mean that the store cannot be asked; each process
+    then keeps its own, which most providers allow for a while."""
+
+    def __init__(self, store: TokenStore, away: type[Exception]) -> None:
+        self._store = store
+        self._away = away
+        self._local = LocalTokens()
+        self._queues: dict[str, asyncio.Lock] = {}
+
+    async def get(self, name: str, fetch: Fetch, *, stale: str = "") -> str:
+        try:
+            known = await self._store.load(name)
+            if known and known != stale:
+                return known
+            async with self._queues.setdefault(name, asyncio.Lock()):
+                return await self._fetched(name, fetch, stale)
+        except self._away:
+            return await self._local.get(name, fetch, stale=stale)
+
+    async def _fetched(self, name: str, fetch: Fetch, stale: str) -> str:
+        while True:
+            secret = await self._store.lock(name)
+            try:
+                # Looked at under the lock: whoever held it before may just have kept a new one.
+                known = await self._store.load(name)
+                if known and known != stale:
+                    return known
+                if secret:
+                    token = await fetch()
+                    await self._store.keep(name, token.value, useful_seconds(token))
+                    return token.value
+            finally:
+                if secret:
+                    await self._store.unlock(name, secret)
+            await self._store.pause()

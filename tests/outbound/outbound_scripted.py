@@ -12,11 +12,12 @@ from omnihub.connectors.contract import (
     Connector,
     Manifest,
     Steps,
+    Template,
     Toolbox,
     Words,
 )
 from omnihub.model.account import Account
-from omnihub.model.inbound import Inbound
+from omnihub.model.inbound import Handle, Inbound
 from omnihub.model.outgoing import Outgoing, Prepared, SendResult
 from omnihub.model.raw import RawEvent, RawRequest
 
@@ -45,6 +46,10 @@ class Provider:
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     sent: list[Outgoing] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    templates: Sequence[Template] = ()
+    reachable: tuple[str, ...] = ()
+    recalled: list[Outgoing] = field(default_factory=list)
+    typed: list[Outgoing] = field(default_factory=list)
     running: int = 0
     most_at_once: int = 0
 
@@ -62,6 +67,18 @@ class ScriptedConnector(BaseConnector[ChannelSettings]):
         return self.provider.own
 
     def verify(self, request: RawRequest) -> None: ...
+
+    def templates(self) -> Sequence[Template]:
+        return self.provider.templates
+
+    def reaches(self, handle: Handle) -> bool:
+        return handle.key.startswith(self.provider.reachable) if self.provider.reachable else False
+
+    async def recall(self, message: Outgoing) -> None:
+        self.provider.recalled.append(message)
+
+    async def typing(self, message: Outgoing) -> None:
+        self.provider.typed.append(message)
 
     def parse(self, event: RawEvent) -> Sequence[Inbound]:
         return ()

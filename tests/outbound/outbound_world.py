@@ -106,6 +106,19 @@ class World:
         await self._write(lambda session: self.store.contacts.save([contact], identities, session))
         return contact["_id"]
 
+    async def own(self, ticket: TicketDoc, key: str) -> None:
+        """One more handle of the ticket's customer."""
+        identity = IdentityDoc(
+            _id=key,
+            contact_id=ticket["contact_id"],
+            channel=key.partition(":")[0],
+            name="Carla",
+            claims=[],
+            evidence="",
+            created_at=now(),
+        )
+        await self._write(lambda session: self.store.contacts.save([], [identity], session))
+
     async def case(
         self, account: Account, key: str = "", *, claims: tuple[str, ...] = (), **message: Any
     ) -> tuple[TicketDoc, ConversationDoc, MessageDoc]:
@@ -209,6 +222,14 @@ class World:
         """Lets the time pass until a message's next attempt."""
         await self.set(message, {"delivery.due": now() - timedelta(seconds=1)})
         await self.store.bell.ring("outbound", [message["conversation_id"]])
+
+    async def deliver(self) -> None:
+        """Sends all that is due, in order."""
+        async with self.worker():
+            while await self.store.db["messages"].count_documents(
+                {"delivery.state": {"$in": ["queued", "sending"]}}
+            ):
+                await asyncio.sleep(0.01)
 
     async def set(self, message: MessageDoc, fields: dict[str, Any]) -> None:
         await self.store.db["messages"].update_one({"_id": message["_id"]}, {"$set": fields})
