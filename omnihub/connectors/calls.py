@@ -59,7 +59,7 @@ class Call:
 async def ask(http: aiohttp.ClientSession, call: Call) -> Answer:
     """Whatever the status. Raises TryLater, Uncertain, or Refused for an answer beyond `max_bytes`.
 
-    Addresses may hold tokens, so that no error repeats one."""
+    Addresses may hold tokens: no error repeats one, nor is chained to one that does."""
     headers = dict(call.headers)
     data = call.data
     if call.json is not None:
@@ -75,11 +75,11 @@ async def ask(http: aiohttp.ClientSession, call: Call) -> Answer:
             named = {name.lower(): value for name, value in response.headers.items()}
             return Answer(status=response.status, headers=named, body=body, url=str(response.url))
     except _NOT_REACHED as error:
-        raise TryLater(f"the provider cannot be reached: {_kind(error)}") from error
-    except aiohttp.InvalidURL as error:
-        raise Refused("the provider's address is not a web address") from error
+        raise TryLater(f"the provider cannot be reached: {_kind(error)}") from None
+    except aiohttp.InvalidURL:
+        raise Refused("the provider's address is not a web address") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _silence(call, error) from error
+        raise _silence(call, error) from None
 
 
 def _silence(call: Call, error: BaseException) -> OmnihubError:

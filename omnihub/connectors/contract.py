@@ -77,11 +77,13 @@ class ReplyWindow(_Strict):
 
 
 class Door(_Strict):
-    """The channel's HTTP door. `per_ip_minute`: calls one address may make in a minute, 0 for no limit."""
+    """The channel's HTTP door. `per_ip_minute`: calls one address may make in a minute, 0 for no limit.
+    `secret_headers`: those that prove who calls; they are never journaled."""
 
     max_body_bytes: int = 1_048_576
     per_ip_minute: int = 0
     cors: bool = False
+    secret_headers: list[str] = []
 
 
 class Manifest(_Strict):

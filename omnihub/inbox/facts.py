@@ -34,6 +34,7 @@ def gather(item: Item, work: Workset, tokens: ReplyTokens, own: frozenset[str], 
         numbered=_numbered(message, work),
         copy_ticket=_copy(item, work),
         other_channel=_other_channel(item, work),
+        claimed=_claimed(item, work),
         cross_channel=account.policy.cross_channel,
     )
 
@@ -135,8 +136,23 @@ def _copy(item: Item, work: Workset) -> TicketFact | None:
     return None
 
 
+def _claimed(item: Item, work: Workset) -> TicketFact | None:
+    sender = item.message.sender
+    own = work.identities.get(sender.key)
+    for key in sender.claims if not item.message.silent else ():
+        identity = work.identities.get(key)
+        if identity is None or (own and own["contact_id"] == identity["contact_id"]):
+            continue
+        for ticket_id in work.open_tickets.get(identity["contact_id"], []):
+            if work.tickets[ticket_id]["status"] in OPEN_STATUSES:
+                return ticket_fact(work.tickets[ticket_id])
+    return None
+
+
 def _other_channel(item: Item, work: Workset) -> TicketFact | None:
-    identity = work.identities.get(item.message.sender.key)
+    sender = item.message.sender
+    known = (work.identities[key] for key in (sender.key, *sender.proven) if key in work.identities)
+    identity = next(known, None)
     if identity is None or item.message.silent:
         return None
     for ticket_id in work.open_tickets.get(identity["contact_id"], []):

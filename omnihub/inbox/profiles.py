@@ -44,6 +44,8 @@ class ProfileErrands:
             return
         avatar_id = await self._keep_picture(key, profile.avatar, account.id)
         await self._store.transaction(lambda session: self._note(key, profile, avatar_id, session))
+        if profile.proven and account.policy.cross_channel != "separate":
+            await self._store.transaction(lambda session: self._suggest(key, account.id, session))
 
     async def give_up(self, errand: Errand, words: str) -> None:
         """A name that nobody tells is no loss."""
@@ -77,6 +79,18 @@ class ProfileErrands:
             await self._store.events.add([told], session)
         for proven in profile.proven:
             await self._prove(proven, key, contact["_id"], session)
+
+    async def _suggest(self, key: str, account_id: str, session: Session) -> None:
+        """Who they are was told after their ticket was opened: an agent may join it to the one they had."""
+        identity = (await self._store.contacts.identities([key], session))[key]
+        contact = await self._store.contacts.final(identity["contact_id"], session)
+        found = await self._store.tickets.of_contacts([contact["_id"]], session)
+        by_age = sorted(found.get(contact["_id"], []), key=lambda one: one["number"])
+        here = [one for one in by_age if account_id in one["account_ids"] and not one["suggested_ticket_id"]]
+        earlier = [one for one in by_age if account_id not in one["account_ids"]]
+        if here and earlier:
+            suggested = {"suggested_ticket_id": earlier[-1]["_id"]}
+            await self._store.tickets.change(here[-1]["_id"], suggested, session)
 
     async def _prove(self, proven: str, key: str, contact_id: str, session: Session) -> None:
         evidence = f"the provider says that {key} is also {proven}"

@@ -206,7 +206,7 @@ async def _load_tickets(store: Store, work: Workset, batch: list[Item], session:
         numbered = await store.tickets.by_numbers(numbers, session)
         work.tickets |= {ticket["_id"]: ticket for ticket in numbered.values()}
         work.numbers = {number: ticket["_id"] for number, ticket in numbered.items()}
-    if any(item.account.policy.cross_channel != "separate" for item in batch):
+    if any(item.account.policy.cross_channel != "separate" or item.message.sender.claims for item in batch):
         contact_ids = {identity["contact_id"] for identity in work.identities.values()}
         for contact_id, tickets in (await store.tickets.of_contacts(contact_ids, session)).items():
             work.tickets |= {ticket["_id"]: ticket for ticket in tickets}

@@ -52,6 +52,7 @@ class Facts:
     and refer to it. `siblings`: messages that refer to an id that ours refers to and that nobody has seen.
     `own`: the account's own handles, which are nobody's evidence.
     `copy_ticket`: the ticket of the same mail, delivered to another of our mailboxes.
+    `claimed`: an open ticket of somebody whose handle the sender names as their own, without proof.
     """
 
     now: datetime
@@ -65,4 +66,5 @@ class Facts:
     numbered: TicketFact | None = None
     copy_ticket: TicketFact | None = None
     other_channel: TicketFact | None = None
+    claimed: TicketFact | None = None
     cross_channel: CrossChannel = "separate"

@@ -197,6 +197,19 @@ def _by_policy(message: InboundMessage, facts: Facts, _remarks: list[str]) -> _D
     )
 
 
+def _by_claim(_message: InboundMessage, facts: Facts, _remarks: list[str]) -> _Decision | None:
+    """Only ever suggested: anybody can type anybody's address."""
+    ticket = facts.claimed
+    if ticket is None:
+        return None
+    return _Decision(
+        rule="new",
+        reason=f"nothing connects it with an earlier message; who has #{ticket.number} open may be the same person",
+        suggested=ticket,
+        data={"number": ticket.number},
+    )
+
+
 RULES: Sequence[Rule] = (
     _by_token,
     _by_reference,
@@ -206,6 +219,7 @@ RULES: Sequence[Rule] = (
     _by_number,
     _by_copy,
     _by_policy,
+    _by_claim,
 )
 
 

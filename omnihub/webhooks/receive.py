@@ -127,7 +127,7 @@ class Receiver:
         raw = await self._mark_reuse(connector, raw)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                entry = await self._store.journal.append(connector.account.id, _without_secrets(raw))
+                entry = await self._store.journal.append(connector.account.id, _without_secrets(raw, connector.manifest.door))
         except TimeoutError as error:
             raise JournalUnavailable("the database did not answer in time") from error
         if "poll" in connector.manifest.arrives:
@@ -234,8 +234,9 @@ def _bare(request: web.Request, remote: str, body: bytes = b"") -> RawRequest:
     )
 
 
-def _without_secrets(raw: RawRequest) -> RawRequest:
-    headers = {name: value for name, value in raw.headers.items() if name not in _NEVER_KEPT}
+def _without_secrets(raw: RawRequest, door: Door) -> RawRequest:
+    never = _NEVER_KEPT.union(door.secret_headers)
+    headers = {name: value for name, value in raw.headers.items() if name not in never}
     query = {name: value for name, value in raw.query.items() if name != "secret"}
     return replace(raw, headers=headers, query=query)
 

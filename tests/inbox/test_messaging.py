@@ -11,6 +11,7 @@ from omnihub.model.documents import ActorDoc
 from omnihub.model.errors import Refused, TryLater
 from omnihub.model.inbound import Allowance, Amendment, FetchedMedia, LentMedia, Profile
 from omnihub.outbound.options import Options
+from omnihub.outbound.request import ReplyRequest
 from omnihub.settings import Progress, Settings
 from omnihub.store.database import now
 from omnihub.store.store import Store
@@ -230,7 +231,7 @@ class TestPeople:
         assert ticket["contact_name"] == "王芳"
 
     async def test_a_profile_joins_who_wrote_elsewhere(self, desk: Desk) -> None:
-        first, second = await desk.account("A"), await desk.account("B")
+        first, second = await desk.account("A"), await desk.account("B", cross_channel="suggest")
         desk.platform(second).profiles["spoken:w1"] = Profile(proven=("spoken-union:u1",))
         await desk.hand_over(first, [said("m1", who="ann", sender={"proven": ("spoken-union:u1",)})])
         await desk.hand_over(second, [said("m2", who="w1")])
@@ -238,6 +239,8 @@ class TestPeople:
         await desk.errands.run_due()
         [contact] = await desk.contacts()
         assert contact["name"] == "Ann"
+        earlier, later = await desk.tickets()
+        assert later["suggested_ticket_id"] == earlier["_id"]
 
     async def test_a_name_given_by_an_agent_stays(self, desk: Desk) -> None:
         account = await desk.account()
@@ -300,3 +303,36 @@ class TestProgress:
         account = await desk.account()
         await desk.hand_over(account, [said("m1", "Hello")], [said("m2", "status")])
         assert not (await desk.message("m2"))["silent"]
+
+
+class TestWeakMatches:
+    async def test_are_only_suggested(self, desk: Desk) -> None:
+        account = await desk.account()
+        await desk.hand_over(account, [said("m1", who="ann")])
+        await desk.hand_over(account, [said("m2", who="form-7", sender={"claims": ("spoken:ann",)})])
+        first, second = await desk.tickets()
+        assert second["suggested_ticket_id"] == first["_id"]
+        assert len(await desk.contacts()) == 2
+        assert f"#{first['number']}" in (await desk.message("m2"))["placement"]["reason"]
+
+
+class TestAcrossChannels:
+    @pytest.mark.parametrize(("policy", "tickets"), [("join", 1), ("suggest", 2), ("separate", 2)])
+    async def test_an_open_ticket_is_joined_suggested_or_left_alone(
+        self, desk: Desk, policy: str, tickets: int
+    ) -> None:
+        first, second = await desk.account("A"), await desk.account("B", cross_channel=policy)
+        union = {"proven": ("spoken-union:u1",)}
+        await desk.hand_over(first, [said("m1", who="ann", sender=union)])
+        await desk.hand_over(second, [said("m2", who="ann-b", sender=union)])
+        found = await desk.tickets()
+        assert len(found) == tickets
+        suggested = found[0]["_id"] if policy == "suggest" else None
+        assert found[-1]["suggested_ticket_id"] == suggested
+        if policy == "join":
+            assert set(found[0]["account_ids"]) == {first.id, second.id}
+            await desk.submit.reply(
+                ReplyRequest(ticket_id=found[0]["_id"], actor=BEA, text="Hi", seen_inbound_id=None, force=True)
+            )
+            answer = (await desk.messages())[-1]
+            assert (answer["account_id"], answer["to"][0]["key"]) == (second.id, "spoken:ann-b")

@@ -225,11 +225,10 @@ class World:
 
     async def deliver(self) -> None:
         """Sends all that is due, in order."""
-        async with self.worker():
-            while await self.store.db["messages"].count_documents(
-                {"delivery.state": {"$in": ["queued", "sending"]}}
-            ):
-                await asyncio.sleep(0.01)
+        waiting = {"delivery.state": {"$in": ["queued", "sending"]}}
+        async with self.worker() as worker:
+            while await self.store.db["messages"].count_documents(waiting):
+                await worker._pass()
 
     async def set(self, message: MessageDoc, fields: dict[str, Any]) -> None:
         await self.store.db["messages"].update_one({"_id": message["_id"]}, {"$set": fields})

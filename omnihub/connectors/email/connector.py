@@ -14,7 +14,7 @@ from omnihub.connectors.email.settings import Settings
 from omnihub.connectors.email.smtp import Smtp
 from omnihub.model.account import Account
 from omnihub.model.errors import Refused, Unreadable, Unverified
-from omnihub.model.inbound import Inbound
+from omnihub.model.inbound import Handle, Inbound
 from omnihub.model.outgoing import Outgoing, Prepared, SendResult
 from omnihub.model.raw import RawEvent, RawRequest
 
@@ -53,6 +53,9 @@ class Connector(BaseConnector[Settings]):
 
     def parse(self, event: RawEvent) -> Sequence[Inbound]:
         return reading.read(event.request, self._own)
+
+    def reaches(self, handle: Handle) -> bool:
+        return handle.channel == "email"
 
     def prepare(self, message: Outgoing) -> Prepared:
         return Prepared(external_id=message_ids.make(message, self.settings.domain))
