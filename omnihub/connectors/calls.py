@@ -1,5 +1,6 @@
 """Calls to a provider's HTTP API, their failures named for what happens next."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ import orjson
 from omnihub.model.errors import OmnihubError, Refused, TryLater, Uncertain
 
 _ANSWER_BYTES = 4_194_304
+_LARGE_BYTES = 1_000_000
+_BINARY = "application/octet-stream"
 # Nothing was handed over: no connection, no name, no TLS.
 _NOT_REACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
@@ -53,7 +56,6 @@ class Call:
     handing_over: bool = False
     max_bytes: int = _ANSWER_BYTES
     redirects: bool = False
-    auth: aiohttp.BasicAuth | None = None
 
 
 async def ask(http: aiohttp.ClientSession, call: Call) -> Answer:
@@ -65,11 +67,14 @@ async def ask(http: aiohttp.ClientSession, call: Call) -> Answer:
     if call.json is not None:
         data = orjson.dumps(call.json)
         headers.setdefault("Content-Type", "application/json")
+    if isinstance(data, bytes) and len(data) > _LARGE_BYTES:
+        # aiohttp warns of large bytes, which it would write in one go.
+        data = aiohttp.BytesIOPayload(io.BytesIO(data), content_type=headers.get("Content-Type", _BINARY))
     timeout = aiohttp.ClientTimeout(total=call.seconds, sock_connect=min(10.0, call.seconds))
     try:
         async with http.request(
             call.method, call.url, params=dict(call.query) or None, headers=headers, data=data,
-            timeout=timeout, allow_redirects=call.redirects, auth=call.auth,
+            timeout=timeout, allow_redirects=call.redirects,
         ) as response:  # fmt: skip
             body = await _within(response, call.max_bytes)
             named = {name.lower(): value for name, value in response.headers.items()}

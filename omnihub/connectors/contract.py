@@ -143,13 +143,14 @@ class TemplateField:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Template:
-    """A message that may go out when the window is closed. `text` shows what it will look like, its blanks
-    as {key}."""
+    """A message prepared beforehand. `text` shows what it will look like, its blanks as {key}.
+    `within_window`: it needs an open reply window and uses it up, as any answer does; others go out always."""
 
     id: str
     name: str
     text: str
     fields: Sequence[TemplateField] = ()
+    within_window: bool = False
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

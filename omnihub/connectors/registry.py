@@ -1,5 +1,7 @@
 import importlib
 import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -79,6 +81,33 @@ def plain(settings: ChannelSettings) -> dict[str, Any]:
 def connect(account: Account, toolbox: Toolbox) -> Connector:
     settings = read_settings(account.channel, dict(account.settings))
     return connector_type(account.channel)(account, settings, toolbox)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DoorDocument:
+    """What a channel whose door is programmed against adds to the OpenAPI document."""
+
+    tag: Mapping[str, str]
+    paths: Mapping[str, Any]
+    webhooks: Mapping[str, Any]
+    components: Mapping[str, Mapping[str, Any]]
+
+
+def door_documents(server: str) -> Sequence[DoorDocument]:
+    """Of the channels that have an `openapi.py`."""
+    found = []
+    for channel in manifests():
+        if (_HERE / channel / "openapi.py").exists():
+            module = importlib.import_module(f"omnihub.connectors.{channel}.openapi")
+            found.append(
+                DoorDocument(
+                    tag=module.TAG,
+                    paths=module.paths(server),
+                    webhooks=module.webhooks(),
+                    components=module.components(),
+                )
+            )
+    return found
 
 
 def simulator(channel: str, folder: Path) -> Simulator | None:

@@ -10,7 +10,10 @@ _HTML_LIMIT = 2_000_000
 
 
 def bounded(message: InboundMessage) -> InboundMessage:
-    """Keeps a message within what one document holds; what is cut stays whole as an attachment."""
+    """Keeps a message within what one document holds; what is cut stays whole as an attachment. Where a channel
+    quotes nothing, all of the text is what was said."""
+    if message.text and not message.visible_text:
+        message = replace(message, visible_text=message.text)
     if len(message.text) <= _TEXT_LIMIT and len(message.html) <= _HTML_LIMIT:
         return message
     whole: list[InboundAttachment] = []

@@ -61,7 +61,8 @@ class Parsed:
             at = said.at or self.event.request.received_at
             self.changes.append(amending.Change(account_id=self.event.account_id, amendment=said, at=at))
             if said.message is not None:  # where the first version was never seen, this one stands for it
-                self.messages.append(bounded(said.message))
+                # Its words are other ones on purpose: they do not make it a stranger under the same id.
+                self.messages.append(bounded(replace(said.message, fingerprint="")))
 
 
 class Intake:

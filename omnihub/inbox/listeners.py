@@ -20,6 +20,8 @@ log = structlog.get_logger("omnihub.inbox")
 _LEASE_SECONDS = 8.0
 _LOOK_SECONDS = 2.0
 _RUNG = 100
+# Less than the connection's own patience, beyond which waiting would pass for an outage.
+_RING_SECONDS = 4.0
 
 
 class AccountDesk:
@@ -34,9 +36,13 @@ class AccountDesk:
         await self._store.journal.append_many(self._account.id, requests, silent=silent)
 
     async def rung(self, seconds: float) -> Sequence[RawRequest]:
-        event_ids = await self._store.bell.answer(door_bell(self._account.id), self._name, _RUNG, seconds)
-        if event_ids is None:  # no bell: the listener looks by itself
-            await asyncio.sleep(seconds)
+        end = asyncio.get_running_loop().time() + seconds
+        event_ids: list[str] | None = []
+        while not event_ids and (left := end - asyncio.get_running_loop().time()) > 0:
+            wait = min(left, _RING_SECONDS)
+            event_ids = await self._store.bell.answer(door_bell(self._account.id), self._name, _RUNG, wait)
+            if event_ids is None:  # no bell: the listener looks by itself
+                await asyncio.sleep(wait)
         return [event.request for event in await self._store.journal.find(event_ids or ())]
 
     async def known(self, external_ids: Sequence[str]) -> set[str]:
@@ -81,7 +87,7 @@ class Listeners:
         wanted = {a.id: a for a in await self._store.accounts.all() if a.enabled and _listens(a)}
         for account_id, (version, task) in list(self._running.items()):
             account = wanted.get(account_id)
-            if account is None or account.version != version or task.done():
+            if account is None or account.version != version or _failed(task):
                 await self._stop(account_id)
         for account in wanted.values():
             await self._keep(account)
@@ -118,6 +124,11 @@ class Listeners:
             await self._store.leases.release(_lease(account_id), self._name)
         except PyMongoError as error:
             log.warning("lease.not_released", account_id=account_id, error=str(error))
+
+
+def _failed(task: "asyncio.Task[None]") -> bool:
+    """One that ended by itself has nothing to do until its account is changed."""
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def _listens(account: Account) -> bool:

@@ -26,7 +26,7 @@ from omnihub.store.database import now
 class Draft:
     """What is said, beside the route that it takes. `undo_seconds`: how long it can be taken back.
     `message_id`: fixed beforehand where the same deed may be tried twice. `reply_id` is common to the parts
-    of one answer."""
+    of one answer. `counts`: it uses up the reply window."""
 
     content: Content
     sender: SenderDoc
@@ -39,6 +39,7 @@ class Draft:
     undo_seconds: float = 0
     message_id: str = ""
     template: TemplateUse | None = None
+    counts: bool = True
     reply_id: str = ""
 
 
@@ -114,7 +115,8 @@ def _extra(ticket: TicketDoc, draft: Draft, queued_at: datetime) -> dict[str, An
     if not draft.automatic:
         extra["waiting_since"] = ticket["waiting_since"]
     if draft.template:
-        extra["template"] = {"id": draft.template.id, "values": dict(draft.template.values)}
+        used = {"id": draft.template.id, "values": dict(draft.template.values)}
+        extra["template"] = {**used, "counts": draft.counts}
     if draft.reply_id:
         extra["reply_id"] = draft.reply_id
     return extra

@@ -112,4 +112,6 @@ def _option(route: Route) -> ReplyOption:
 
 def _template(template: Template) -> TemplateOption:
     fields = [{"key": field.key, "label": field.label} for field in template.fields]
-    return TemplateOption(id=template.id, name=template.name, text=template.text, fields=fields)
+    return TemplateOption(
+        id=template.id, name=template.name, text=template.text, fields=fields, within_window=template.within_window
+    )

@@ -44,6 +44,7 @@ def of_template(used: TemplateUse, route: Route, sender: SenderDoc) -> Draft:
         subject="",
         rule="reply",
         template=TemplateUse(id=template.id, values=values),
+        counts=template.within_window,
         undo_seconds=drafting.undo_seconds(route),
     )
 

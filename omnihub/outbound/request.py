@@ -61,6 +61,7 @@ class TemplateOption(TypedDict):
     name: str
     text: str
     fields: list[dict[str, str]]
+    within_window: bool
 
 
 class ReplyOption(TypedDict):

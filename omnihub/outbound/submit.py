@@ -70,7 +70,7 @@ class Submit:
             route = await self._route(ticket, request, session)
             passage = _Passage(ticket=ticket, route=route, actor=request.actor)
             drafts = parts.of(self._with_links(request, files, route), route)
-            if request.template is None:
+            if any(draft.counts for draft in drafts):
                 _check_window(route, len(drafts))
             messages = [await self._queue(passage, draft, session) for draft in drafts]
             changes, events = ticket_changes.after_reply(ticket, messages, request.actor, request.status)

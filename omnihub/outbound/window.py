@@ -89,7 +89,7 @@ def _granted(message: MessageDoc, rule: ReplyWindow) -> _Opening | None:
 
 def _counts(message: MessageDoc) -> bool:
     """What people sent in the provider's own app counts as ours does; what was never taken does not."""
-    if "template" in message["extra"]:
+    if not message["extra"].get("template", {}).get("counts", True):
         return False
     return message["delivery"] is None or message["delivery"]["state"] not in _NOT_COUNTED
 

@@ -204,7 +204,7 @@ def _by_claim(_message: InboundMessage, facts: Facts, _remarks: list[str]) -> _D
         return None
     return _Decision(
         rule="new",
-        reason=f"nothing connects it with an earlier message; who has #{ticket.number} open may be the same person",
+        reason=f"nothing connects it with an earlier message; who has #{ticket.number} open may be the same",
         suggested=ticket,
         data={"number": ticket.number},
     )

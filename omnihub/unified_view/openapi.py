@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from omnihub.connectors.registry import door_documents
 from omnihub.unified_view.endpoint import PREFIX, Endpoint
 from omnihub.unified_view.shapes.common import Problem
 from omnihub.unified_view.words import CATALOGUE
@@ -40,6 +41,21 @@ def document(endpoints: Sequence[Endpoint], server: str) -> Json:
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
     paths["/live"] = {"get": _live()}
+    return _with_doors(_document(paths, schemas, server), server)
+
+
+def _with_doors(document: Json, server: str) -> Json:
+    """Channels that other systems are programmed against describe their doors themselves."""
+    for door in door_documents(server):
+        document["tags"].append(dict(door.tag))
+        document["paths"] |= door.paths
+        document["webhooks"] = {**document.get("webhooks", {}), **door.webhooks}
+        for kind, parts in door.components.items():
+            document["components"][kind] |= parts
+    return document
+
+
+def _document(paths: Json, schemas: Json, server: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {

@@ -127,7 +127,9 @@ class Receiver:
         raw = await self._mark_reuse(connector, raw)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                entry = await self._store.journal.append(connector.account.id, _without_secrets(raw, connector.manifest.door))
+                entry = await self._store.journal.append(
+                    connector.account.id, _without_secrets(raw, connector.manifest.door)
+                )
         except TimeoutError as error:
             raise JournalUnavailable("the database did not answer in time") from error
         if "poll" in connector.manifest.arrives:

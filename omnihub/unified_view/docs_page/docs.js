@@ -187,18 +187,21 @@ function operationCard(method, path, operation) {
 }
 
 function inside(method, path, operation) {
-  const example = curl(method, path, operation)
+  const example = operation['x-curl'] ?? curl(method, path, operation)
   const answers = Object.entries(operation.responses).map(([status, one]) => {
     const schema = Object.values(one.content ?? {})[0]?.schema
     const shape = schema ? make('details', {}, make('summary', { class: 'kind' }, `${kindOf(schema)} ▸`), lazily(() => fieldsTable(schema))) : ''
     return make('tr', {}, make('td', {}, status), make('td', {}, one.description, shape))
   })
   const websocket = '101' in operation.responses
+  const theirs = method === 'webhook'
+  const elsewhere = theirs || 'x-curl' in operation
   return make('div', { class: 'inside' },
     make('p', {}, operation.description),
-    websocket ? null : tryIt(method, path, operation),
-    websocket ? null : make('h3', {}, 'curl'), websocket ? null : make('pre', {}, example),
-    websocket ? null : make('div', { class: 'row' }, copyButton(() => example)),
+    elsewhere && operation.requestBody ? fieldsTable(Object.values(operation.requestBody.content)[0].schema) : null,
+    websocket || elsewhere ? null : tryIt(method, path, operation),
+    websocket || theirs ? null : make('h3', {}, 'curl'), websocket || theirs ? null : make('pre', {}, example),
+    websocket || theirs ? null : make('div', { class: 'row' }, copyButton(() => example)),
     make('h3', {}, say('answers')), make('table', {}, ...answers))
 }
 
@@ -218,11 +221,12 @@ function show() {
   index.replaceChildren()
   list.replaceChildren()
   for (const tag of spec.tags) {
-    const found = Object.entries(spec.paths).flatMap(([path, methods]) => Object.entries(methods)
+    const told = Object.entries(spec.webhooks ?? {}).map(([name, methods]) => [name, { webhook: methods.post }])
+    const found = [...Object.entries(spec.paths), ...told].flatMap(([path, methods]) => Object.entries(methods)
       .filter(([method, operation]) => operation.tags.includes(tag.name) && matches(query, method, path, operation))
       .map(([method, operation]) => [method, path, operation]))
     if (!found.length) continue
-    const words = language === 'zh' ? TAGS_ZH[tag.name] ?? tag.description : tag.description
+    const words = language === 'zh' ? TAGS_ZH[tag.name] ?? tag['x-description-zh'] ?? tag.description : tag.description
     index.append(make('h2', {}, tag.name), ...found.map(([, , operation]) =>
       make('a', { href: `#${operation.operationId}` }, language === 'zh' ? operation['x-summary-zh'] : operation.summary)))
     list.append(make('h2', {}, tag.name), make('p', { class: 'quiet' }, words), ...found.map((one) => operationCard(...one)))

@@ -126,12 +126,14 @@ class TemplateBlank(Shown):
 
 
 class ReplyTemplate(Shown):
-    """A prepared message that may go out when the window is closed. `text` shows its blanks as {key}."""
+    """A prepared message. `text` shows its blanks as {key}. Without `within_window` it may go out when the reply
+    window is closed."""
 
     id: str
     name: str
     text: str
     fields: list[TemplateBlank]
+    within_window: bool
 
 
 class Conversation(Shown):
