@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(
-    demo: Annotated[bool, typer.Option(help="Connect a demo mailbox and a demo form.")] = False,
+    demo: Annotated[bool, typer.Option(help="Connect a demo account of every channel.")] = False,
     settings: SettingsOption = None,
 ) -> None:
     """Everything in one process: web, worker and listen, on the embedded engines unless others are set."""
@@ -94,10 +94,17 @@ async def _serve(settings: Settings, roles: Sequence[str], *, demo: bool, exclus
     async with open_hub(settings, exclusive=exclusive) as hub, _demo_of(hub, wanted=demo) as shown:
         password = await _first_admin(hub) if "web" in roles else ""
 
-        async def ready(_: int) -> None:
+        async def ready(port: int) -> None:
+            await shown.attach(_from_here(settings.server.host, port))
             await _greet(hub, roles, password, shown)
 
         await run_hub(hub, roles, stop=stop, pages=shown.pages, ready=ready)
+
+
+def _from_here(host: str, port: int) -> str:
+    """How this machine itself reaches the hub."""
+    local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 @contextlib.asynccontextmanager
@@ -128,6 +135,8 @@ async def _first_admin(hub: "Hub") -> str:
 
 
 async def _greet(hub: "Hub", roles: Sequence[str], password: str, demo: "Demo") -> None:
+    from omnihub.demo import CUSTOMERS
+
     if "web" not in roles:
         out.print(f"omnihub {', '.join(roles)} is ready\n")
         return
@@ -140,17 +149,15 @@ async def _greet(hub: "Hub", roles: Sequence[str], password: str, demo: "Demo") 
     out.print("  connected:" if accounts else "  no channel is connected yet: sign in and choose Channels")
     for account in accounts:
         _introduce(account, demo, hub.settings.public_url)
-    if any(channel.startswith("/demo/email") for channel in demo.pages):
-        out.print(f"  write as a customer: {hub.settings.public_url}/demo/email/")
+    if demo.pages:
+        out.print(f"  write as a customer: {hub.settings.public_url}{CUSTOMERS}")
     out.print("")
 
 
 def _introduce(account: "Account", demo: "Demo", public_url: str) -> None:
-    from omnihub.demo import lines
-
     marks = [*(["demo"] if account.demo else []), *([] if account.enabled else ["disabled"])]
     out.print(f"    {account.channel}: {account.name}" + (f" ({', '.join(marks)})" if marks else ""))
     if account.demo:
         language = "zh" if os.environ.get("LANG", "").startswith("zh") else "en"
-        for line in lines(demo, account, public_url, language):
+        for line in demo.notes(account, public_url, language):
             out.print(f"      {line}")

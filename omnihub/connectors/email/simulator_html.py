@@ -18,6 +18,7 @@ _WORDS = {
     "other": ("Another address", "其他地址"),
     "open": ("Open", "打开"),
     "switch": ("Switch mailbox", "切换邮箱"),
+    "channels": ("Other channels", "其他渠道"),
     "compose": ("Write", "写信"),
     "empty": ("No mail yet. Write to the desk.", "还没有邮件，写一封给客服吧。"),
     "no_subject": ("(no subject)", "（无主题）"),
@@ -59,6 +60,7 @@ def _frame(language: str, who: str, inner: str) -> str:
         f"<title>{_say(language, 'title')} {escape(who)}</title>"
         '<link rel="stylesheet" href="style.css"><script src="script.js" defer></script></head>'
         f'<body data-who="{escape(who)}"><header><h1>{_say(language, "title")}</h1>{bar}'
+        f'<a class="quiet" href="../">{_say(language, "channels")}</a>'
         f'<a class="quiet" href="?lang={other}" data-language="{other}">{label}</a></header>'
         f"<main>{inner}</main></body></html>"
     )
