@@ -91,6 +91,8 @@ class Mongod(Program):
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # A process killed in a transaction holds what it wrote until then; ours take well under a second.
             *("--setParameter", "transactionLifetimeLimitSeconds=10"),
+            # Nobody reads the past: by default the files of what was dropped stay open for five minutes more.
+            *("--setParameter", "minSnapshotHistoryWindowInSeconds=5"),
             # There is no other member that clients could turn to meanwhile.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]
