@@ -286,7 +286,7 @@ async def test_a_gateway_that_is_away_is_reported_and_found_again(tmp_path: Path
                 await second._loopback.start(port)
                 try:
                     await within(second.gateway.wait_connected(2))
-                    assert desk.reports[-1][0] is True
+                    await desk.until(lambda: desk.reports[-1][0] is True)
                 finally:
                     await second.stop()
 
