@@ -78,6 +78,8 @@ async def _apply(store: Store, change: Change, message: MessageDoc, work: Workse
     amendment = change.amendment
     if amendment.kind == "recalled":
         done, kind = await store.messages.mark_recalled(message["_id"], change.at, session), "message.recalled"
+    elif amendment.kind == "updated":
+        done, kind = await _update(store, amendment, message, session), "message.updated"
     elif amendment.message is not None:
         new = {name: getattr(amendment.message, name) for name in ("text", "visible_text", "html", "visible_html")}
         done, kind = await store.messages.amend(message["_id"], new, change.at, session), "message.edited"
@@ -86,3 +88,17 @@ async def _apply(store: Store, change: Change, message: MessageDoc, work: Workse
     if done and message["ticket_id"]:
         work.stale_tickets.add(message["ticket_id"])
         await store.events.add([event(kind, message["ticket_id"], message_id=message["_id"])], session)
+
+
+async def _update(store: Store, amendment: Amendment, message: MessageDoc, session: Session) -> bool:
+    """What became loud, such as a call that was missed, calls an agent from now on."""
+    now_said = amendment.message
+    if now_said is None:
+        return False
+    fields = {name: getattr(now_said, name) for name in ("text", "visible_text", "silent", "silent_reason")}
+    fields |= {f"extra.{name}": value for name, value in now_said.extra.items()}
+    if not await store.messages.update_state(message["_id"], fields, amendment.sequence, session):
+        return False
+    await store.messages.add_places(message["_id"], media.places(message["account_id"], now_said), session)
+    await store.errands.add(media.errands(message["account_id"], now_said, message["_id"]), session)
+    return True

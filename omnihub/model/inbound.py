@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-MessageKind = Literal["message", "auto_reply", "bounce", "list", "unsupported", "notice"]
+MessageKind = Literal["message", "auto_reply", "bounce", "list", "unsupported", "notice", "call"]
 ParticipantRole = Literal["from", "to", "cc"]
 DeliveryReport = Literal["sent", "delivered", "read", "failed", "delayed"]
 
@@ -141,11 +141,13 @@ class Receipt:
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Amendment:
     """The author changed a message, or took it back. `message` is the whole new version of an edited one:
-    where the first was never seen, it is stored as if it were the first."""
+    where the first was never seen, it is stored as if it were the first. `updated`: what the message tells of,
+    such as a call, has gone on; `sequence` orders its versions, and no earlier one is kept."""
 
     external_id: str
-    kind: Literal["edited", "recalled"]
+    kind: Literal["edited", "recalled", "updated"]
     at: datetime | None = None
+    sequence: int = 0
     message: InboundMessage | None = None
 
 

@@ -233,6 +233,24 @@ class Messages:
         result = await self._messages.update_one(query, [{"$set": changes}, {"$set": fields}], session=session)
         return bool(result.modified_count)
 
+    async def update_state(
+        self, message_id: str, fields: Mapping[str, Any], sequence: int, session: Session
+    ) -> bool:
+        """How things stand now. False where a later version is known already."""
+        query = {
+            "_id": message_id,
+            "$or": [{"extra.sequence": {"$exists": False}}, {"extra.sequence": {"$lt": sequence}}],
+        }
+        changes = {**fields, "extra.sequence": sequence}
+        result = await self._messages.update_one(query, {"$set": changes}, session=session)
+        return bool(result.modified_count)
+
+    async def add_places(self, message_id: str, places: Sequence[AttachmentRef], session: Session) -> None:
+        """For further lent files; those that are there already stay as they are."""
+        for place in places:
+            query = {"_id": message_id, "attachments.id": {"$ne": place["id"]}}
+            await self._messages.update_one(query, {"$push": {"attachments": dict(place)}}, session=session)
+
     async def mark_recalled(self, message_id: str, at: datetime, session: Session) -> bool:
         """False where that is known already."""
         query = {"_id": message_id, "extra.recalled_at": {"$exists": False}}
