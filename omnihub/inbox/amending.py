@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from omnihub.inbox import media
-from omnihub.inbox.placing import document
+from omnihub.inbox import going_on, media
+from omnihub.inbox.placing import call_told, document
 from omnihub.inbox.workset import Item, Workset
 from omnihub.model.documents import AttachmentRef, MessageDoc
 from omnihub.model.inbound import Amendment
@@ -87,7 +87,10 @@ async def _apply(store: Store, change: Change, message: MessageDoc, work: Workse
         return
     if done and message["ticket_id"]:
         work.stale_tickets.add(message["ticket_id"])
-        await store.events.add([event(kind, message["ticket_id"], message_id=message["_id"])], session)
+        # This version may tell a part only: whoever watches is shown the whole.
+        now = await store.messages.get(message["_id"], session)
+        told = event(kind, message["ticket_id"], message_id=message["_id"], data=call_told(now["extra"]))
+        await store.events.add([told], session)
 
 
 async def _update(store: Store, amendment: Amendment, message: MessageDoc, session: Session) -> bool:
@@ -95,10 +98,14 @@ async def _update(store: Store, amendment: Amendment, message: MessageDoc, sessi
     now_said = amendment.message
     if now_said is None:
         return False
-    fields = {name: getattr(now_said, name) for name in ("text", "visible_text", "silent", "silent_reason")}
-    fields |= {f"extra.{name}": value for name, value in now_said.extra.items()}
-    if not await store.messages.update_state(message["_id"], fields, amendment.sequence, session):
-        return False
-    await store.messages.add_places(message["_id"], media.places(message["account_id"], now_said), session)
-    await store.errands.add(media.errands(message["account_id"], now_said, message["_id"]), session)
-    return True
+    known = await store.messages.get(message["_id"], session)
+    fields = going_on.news(known, now_said, amendment.sequence)
+    if fields:
+        sequence = max(amendment.sequence, known["extra"].get("sequence", 0))
+        await store.messages.update_state(message["_id"], fields, sequence, session)
+    have = {place["id"] for place in known["attachments"]}
+    places = [one for one in media.places(message["account_id"], now_said) if one["id"] not in have]
+    if places:
+        await store.messages.add_places(message["_id"], places, session)
+        await store.errands.add(media.errands(message["account_id"], now_said, message["_id"]), session)
+    return bool(fields or places)

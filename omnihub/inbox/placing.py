@@ -300,7 +300,18 @@ def _called(stored: MessageDoc, ticket: TicketDoc) -> dict[str, Any]:
 
 def _told(stored: MessageDoc, item: Item) -> Mapping[str, Any]:
     silent = stored["silent"] or item.silent_import
-    return {"channel": stored["channel"], "silent": silent, "preview": preview(stored["visible_text"])}
+    told: dict[str, Any] = {"channel": stored["channel"], "silent": silent}
+    told["preview"] = preview(stored["visible_text"])
+    return told | call_told(stored["extra"])
+
+
+_TOLD_OF_CALLS = ("id", "state", "outcome", "direction", "customer", "agents", "answered_by", "line", "queue")
+
+
+def call_told(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """What whoever watches must know of a call at once, without asking for it."""
+    call = extra.get("call")
+    return {"call": {name: call.get(name) for name in _TOLD_OF_CALLS}} if isinstance(call, Mapping) else {}
 
 
 def _with(values: list[str], value: str) -> list[str]:

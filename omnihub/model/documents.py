@@ -238,6 +238,8 @@ class OperationDoc(TypedDict):
 
 
 class UserDoc(TypedDict):
+    """`extensions`: the telephones that ring for this user, by number or name at the PBX."""
+
     _id: str
     email: str
     name: str
@@ -245,6 +247,7 @@ class UserDoc(TypedDict):
     locale: str
     active: bool
     password_hash: str
+    extensions: NotRequired[list[str]]
     created_at: datetime
 
 

@@ -33,11 +33,20 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             partialFilterExpression={"delivery.state": {"$exists": True}},
         ),
         IndexModel([("delivery.state", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel(
+            [("extra.call.state", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"kind": "call"},
+        ),
+        IndexModel(
+            [("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"kind": "call"},
+        ),
         IndexModel([("to.key", ASCENDING), ("at", DESCENDING)], partialFilterExpression={"automatic": True}),
     )
 }
 
 _EDITS_KEPT = 20
+_GOING_ON = ("ringing", "queued", "talking", "held", "parked")
 
 # What placing a message needs to know of another one.
 _LINK_FIELDS = {
@@ -120,6 +129,22 @@ class Messages:
         query: Doc = {"ticket_id": ticket_id} | paging.older_than(before, "at")
         found = self._messages.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
         return [cast("MessageDoc", doc) async for doc in found]
+
+    async def calls(
+        self, wanted: Mapping[str, str], cursor: str, limit: int
+    ) -> tuple[list[MessageDoc], str | None]:
+        """Newest first. `wanted`: state (active for all that go on), outcome, direction."""
+        query: Doc = {"kind": "call"} | paging.older_than(paging.decode(cursor), "at")
+        if wanted.get("state") == "active":
+            query["extra.call.state"] = {"$in": list(_GOING_ON)}
+        elif wanted.get("state") == "ended":
+            query["extra.call.state"] = "ended"
+        for name in ("outcome", "direction"):
+            if wanted.get(name):
+                query[f"extra.call.{name}"] = wanted[name]
+        found = self._messages.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        page = [cast("MessageDoc", doc) async for doc in found]
+        return page, paging.next_cursor(page, limit, "at")
 
     async def inbound_since(
         self, ticket_id: str, seen: str | None, session: Session | None = None
@@ -239,7 +264,7 @@ class Messages:
         """How things stand now. False where a later version is known already."""
         query = {
             "_id": message_id,
-            "$or": [{"extra.sequence": {"$exists": False}}, {"extra.sequence": {"$lt": sequence}}],
+            "$or": [{"extra.sequence": {"$exists": False}}, {"extra.sequence": {"$lte": sequence}}],
         }
         changes = {**fields, "extra.sequence": sequence}
         result = await self._messages.update_one(query, {"$set": changes}, session=session)

@@ -5,7 +5,17 @@ from pathlib import Path
 from aiohttp import web
 
 from omnihub.unified_view import health, middleware, openapi, shared_files
-from omnihub.unified_view.api import accounts, attachments, contacts, messages, people, session, tickets, upkeep
+from omnihub.unified_view.api import (
+    accounts,
+    attachments,
+    calls,
+    contacts,
+    messages,
+    people,
+    session,
+    tickets,
+    upkeep,
+)
 from omnihub.unified_view.deps import Deps
 from omnihub.unified_view.docs import docs_routes
 from omnihub.unified_view.endpoint import PREFIX, Endpoint
@@ -18,7 +28,7 @@ from omnihub.unified_view.views import dumps
 
 ENDPOINTS: Sequence[Endpoint] = tuple(
     endpoint
-    for part in (session, tickets, messages, attachments, contacts, accounts, people, upkeep)
+    for part in (session, tickets, messages, calls, attachments, contacts, accounts, people, upkeep)
     for endpoint in part.api.endpoints
 )
 

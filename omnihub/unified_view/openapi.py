@@ -19,6 +19,7 @@ _TAGS = {
     "session": "Signing in and out",
     "tickets": "Tickets, their timeline, and moving things between them",
     "messages": "Replies, notes and what becomes of them",
+    "calls": "Telephone calls: who talks, who waits, and the log",
     "attachments": "Files",
     "contacts": "The people who write",
     "accounts": "Channels and the accounts connected to them",

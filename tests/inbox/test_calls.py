@@ -1,5 +1,9 @@
 """A call is a message that goes on: one card, however many updates come, in whatever order."""
 
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytest
 
 from omnihub.connectors.contract import Toolbox
@@ -14,7 +18,7 @@ def desk(store: Store, toolbox: Toolbox, settings: Settings) -> Desk:
     return Desk(store, toolbox, settings)
 
 
-def call(state: str, *, silent: bool = True, **given: object) -> InboundMessage:
+def call(state: str, *, silent: bool = True, **given: Any) -> InboundMessage:
     return said("call-1", state, kind="call", silent=silent, extra={"call": {"state": state}}, **given)
 
 
@@ -56,3 +60,106 @@ async def test_a_recording_comes_with_a_later_update(desk: Desk) -> None:
     await desk.replay()
     [message] = await desk.messages()
     assert [(one["filename"], one.get("state")) for one in message["attachments"]] == [("call.wav", None)]
+
+
+BEGAN = {"id": "1", "direction": "in", "customer": "+4930123456", "agents": ["21", "22"], "state": "ringing",
+         "started_at": "2026-11-20T09:00:00+00:00"}  # fmt: skip
+PICKED_UP = {"id": "1", "direction": "in", "state": "talking", "answered_by": "22",
+             "answered_at": "2026-11-20T09:00:12+00:00"}  # fmt: skip
+OVER = {"id": "1", "direction": "in", "state": "ended", "ended_at": "2026-11-20T09:03:17+00:00",
+        "cause": "normalClearing"}  # fmt: skip
+PARTS: list[tuple[int, Mapping[str, object]]] = [(10, BEGAN), (20, PICKED_UP), (30, OVER)]
+
+
+def part(sequence: int, told: Mapping[str, object]) -> Amendment:
+    """A version that tells nothing but what happened at its moment."""
+    silent = sequence < 30
+    return update(sequence, said("call-1", f"part {sequence}", kind="call", silent=silent, extra={"call": told}))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(PARTS)))
+async def test_versions_that_tell_a_part_complete_one_another(desk: Desk, order: Sequence[Any]) -> None:
+    account = await desk.account()
+    for sequence, told in order:
+        await desk.hand_over(account, [part(sequence, told)])
+    await desk.hand_over(account, *[[part(sequence, told)] for sequence, told in order])
+    [message] = await desk.messages()
+    call = message["extra"]["call"]
+    assert {**BEGAN, **PICKED_UP, **OVER}.items() <= call.items()
+    assert (call["outcome"], call["waited_seconds"], call["talked_seconds"]) == ("answered", 12, 185)
+    assert message["silent"] is True
+    assert "answered by 22 after 12 s, talked 3 min 05 s" in message["text"]
+    assert message["text"] == message["visible_text"]
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] is None
+
+
+@pytest.mark.parametrize("order", [[10, 30], [30, 10]])
+async def test_a_call_that_nobody_took_is_missed(desk: Desk, order: Sequence[int]) -> None:
+    account = await desk.account()
+    for sequence in order:
+        await desk.hand_over(account, [part(sequence, dict(PARTS)[sequence])])
+    [message] = await desk.messages()
+    call = message["extra"]["call"]
+    assert (call["outcome"], call["waited_seconds"], message["silent"]) == ("missed", 197, False)
+    assert message["text"].startswith("Missed call from ")
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] is not None
+
+
+async def test_a_late_part_takes_nothing_back(desk: Desk) -> None:
+    account = await desk.account()
+    await desk.hand_over(account, [part(30, OVER)], [part(20, {**PICKED_UP, "cause": "none yet"})])
+    [message] = await desk.messages()
+    call = message["extra"]["call"]
+    assert (call["state"], call["cause"], call["answered_by"]) == ("ended", "normalClearing", "22")
+    assert message["extra"]["sequence"] == 30
+
+
+async def test_a_recording_that_comes_out_of_order_is_fetched(desk: Desk) -> None:
+    account = await desk.account()
+    desk.platform(account).files["r1"] = [FetchedMedia(content=b"RIFF....WAVEfmt ", content_type="audio/wav")]
+    lent = LentMedia(ref={"id": "r1"}, filename="call.wav", label="recording")
+    await desk.hand_over(account, [update(40, call("ended"))], [update(35, call("ended", media=(lent,)))])
+    await desk.errands.run_due()
+    await desk.replay()
+    [message] = await desk.messages()
+    assert [(one["filename"], one.get("state")) for one in message["attachments"]] == [("call.wav", None)]
+
+
+async def test_whoever_watches_is_told_at_once(desk: Desk) -> None:
+    account = await desk.account()
+    ringing = said(
+        "call-1",
+        "Call",
+        kind="call",
+        silent=True,
+        extra={"call": {"id": "c1", "state": "ringing", "agents": ["101"]}},
+    )
+    await desk.hand_over(account, [update(1, ringing)])
+    await desk.hand_over(account, [update(2, call("talking"))])
+    [received] = await desk.events("message.received")
+    *_, updated = await desk.events("message.updated")
+    assert (received["data"]["call"]["state"], received["data"]["call"]["agents"]) == ("ringing", ["101"])
+    assert updated["data"]["call"]["state"] == "talking"
+
+
+async def test_the_log_is_a_page_by_index(desk: Desk) -> None:
+    account = await desk.account()
+    await desk.hand_over(account, [update(1, call("ringing"))], [said("m1", "no call")])
+    for wanted, count in (({"state": "active"}, 1), ({"state": "ended"}, 0), ({"state": "any"}, 1)):
+        page, following = await desk.store.messages.calls(wanted, "", 50)
+        assert (len(page), following) == (count, None)
+
+
+async def test_whoever_watches_is_told_the_whole_by_every_part(desk: Desk) -> None:
+    account = await desk.account()
+    for sequence, told in (PARTS[0], PARTS[2], PARTS[1]):
+        await desk.hand_over(account, [part(sequence, told)])
+    shown = [event["data"]["call"] for event in await desk.events("message.updated")]
+    assert [(one["state"], one["agents"], one["answered_by"]) for one in shown] == [
+        ("ringing", ["21", "22"], None),
+        ("ended", ["21", "22"], None),
+        ("ended", ["21", "22"], "22"),
+    ]
+    assert [one["outcome"] for one in shown[1:]] == ["missed", "answered"]

@@ -23,6 +23,7 @@ class User(Shown):
     role: Role
     locale: Locale
     active: bool
+    extensions: list[str] = Field([], description="the telephones that ring for this user")
     created_at: datetime
 
 
@@ -59,6 +60,7 @@ class UserChange(Given):
     name: Name | None = None
     role: Role | None = None
     active: bool | None = None
+    extensions: list[Name] | None = Field(None, max_length=20)
 
 
 class CreatedUser(Shown):

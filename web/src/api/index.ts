@@ -4,6 +4,8 @@ import type {
   Account,
   AccountBody,
   Attachment,
+  CallQuery,
+  CallRow,
   Channel,
   Contact,
   Conversation,
@@ -45,7 +47,7 @@ export const users = {
   list: () => get<Listed<User>>('/users').then((page) => page.items),
   create: (body: { email: string; name: string; role: Role; locale?: string; password?: string }) =>
     create<{ user: User; password: string }>('/users', body),
-  update: (id: string, body: Partial<Pick<User, 'name' | 'role' | 'active'>>) => patch<User>(`/users/${id}`, body),
+  update: (id: string, body: Partial<Pick<User, 'name' | 'role' | 'active' | 'extensions'>>) => patch<User>(`/users/${id}`, body),
   resetPassword: (id: string) => post<{ password: string }>(`/users/${id}/reset`),
 }
 
@@ -113,6 +115,10 @@ export const messages = {
 export const attachments = {
   url: (file: Attachment) => `${API_BASE}/attachments/${file.id}?name=${encodeURIComponent(file.filename)}`,
   inlineUrl: (file: Attachment) => `${API_BASE}/attachments/${file.id}?inline=1`,
+}
+
+export const calls = {
+  list: (query: CallQuery) => get<Page<CallRow>>('/calls', { ...query }),
 }
 
 export const contacts = {

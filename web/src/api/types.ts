@@ -4,7 +4,7 @@ export type Status = 'new' | 'open' | 'pending' | 'resolved' | 'closed'
 export type Priority = 'low' | 'normal' | 'high' | 'urgent'
 export type Role = 'admin' | 'supervisor' | 'agent' | 'readonly'
 export type Direction = 'inbound' | 'outbound' | 'note'
-export type MessageKind = 'message' | 'auto_reply' | 'bounce' | 'list' | 'unsupported'
+export type MessageKind = 'message' | 'auto_reply' | 'bounce' | 'list' | 'unsupported' | 'call'
 export type DeliveryState =
   | 'queued'
   | 'sending'
@@ -33,6 +33,8 @@ export interface User {
   role: Role
   locale: string
   active: boolean
+  /** The telephones that ring for this user, by number or name at the PBX. */
+  extensions: string[]
 }
 
 export interface Team {
@@ -192,6 +194,9 @@ export interface Attachment {
   inline: boolean
   content_id: string
   label: string
+  /** fetching: the provider's copy is still on its way; lost: it cannot be had any more. */
+  state?: 'ready' | 'fetching' | 'lost'
+  problem?: string
 }
 
 export interface Delivery {
@@ -233,8 +238,74 @@ export interface Message {
   answering_id: string | null
   delivery: Delivery | null
   raw_event_id: string | null
+  extra: MessageExtra
   sent_at: string | null
   at: string
+}
+
+/** What a channel told beyond the shape that all share. */
+export interface MessageExtra {
+  /** A telephone call as far as it is known; see `asCall`. */
+  call?: unknown
+  [name: string]: unknown
+}
+
+export type CallDirection = 'in' | 'out'
+export type CallState = 'ringing' | 'queued' | 'talking' | 'held' | 'parked' | 'ended'
+export type CallOutcome = '' | 'answered' | 'missed' | 'abandoned' | 'busy' | 'no_answer' | 'failed' | 'rejected' | 'voicemail'
+
+export interface PhoneCall {
+  id: string
+  direction: CallDirection
+  state: CallState
+  outcome: CallOutcome
+  /** As the provider gave it; empty where the number is withheld. */
+  customer: string
+  customer_name: string
+  /** Our number or extension that was dialled. */
+  line: string
+  queue: string
+  position: number
+  /** All telephones that rang, in order. */
+  agents: string[]
+  answered_by: string
+  transfers: { from: string; to: string; kind: string }[]
+  started_at: string | null
+  answered_at: string | null
+  ended_at: string | null
+  waited_seconds: number
+  talked_seconds: number
+  cause: string
+  consent: { notice: string; version: string } | null
+}
+
+export const CALL_OUTCOMES: readonly CallOutcome[] = ['answered', 'missed', 'abandoned', 'voicemail', 'no_answer', 'busy', 'rejected', 'failed']
+
+/** What a live event tells of a call at once. A version that knows only a part leaves the rest null. */
+export interface CallNews {
+  id: string | null
+  state: CallState | null
+  outcome: CallOutcome | null
+  direction: CallDirection | null
+  customer: string | null
+  agents: string[] | null
+  answered_by: string | null
+  line: string | null
+  queue: string | null
+}
+
+export interface CallRow {
+  message: Message
+  ticket: { id: string; number: number; subject: string; status: Status } | null
+  contact_name: string
+}
+
+export interface CallQuery {
+  state: 'active' | 'ended' | 'any'
+  outcome?: string
+  direction?: string
+  cursor?: string
+  limit?: number
 }
 
 export interface OutboxMessage extends Message {

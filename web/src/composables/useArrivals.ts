@@ -2,6 +2,7 @@ import { onUnmounted, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { useRouter } from 'vue-router'
 import type { HubEvent, Ticket } from '@/api'
+import { callsSomebody } from '@/lib/calls'
 import { useHubStatus } from '@/stores/hubStatus'
 import { useLive } from '@/stores/live'
 import { usePrefs } from '@/stores/prefs'
@@ -40,7 +41,7 @@ export function useArrivals(): void {
 
   function onEvents(events: HubEvent[], tickets: Ticket[]): void {
     if (events.some((event) => TOUCHES_STATUS.test(event.type))) hub.loadSoon()
-    const written = new Set(events.filter((e) => e.type === 'message.received').map((e) => e.ticket_id))
+    const written = new Set(events.filter(callsSomebody).map((e) => e.ticket_id))
     for (const ticket of tickets) {
       if (!written.has(ticket.id) || !concernsMe(ticket)) continue
       if (open.ticket?.id === ticket.id && !document.hidden) continue

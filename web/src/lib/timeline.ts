@@ -1,4 +1,5 @@
 import type { HubEvent, Message, TimelineItem } from '@/api'
+import { messageWithNews, newsOf } from './calls'
 import { dayKey } from './format'
 
 export const itemId = (item: TimelineItem): string => (item.kind === 'message' ? item.message.id : item.event.id)
@@ -36,8 +37,16 @@ export function withMessage(items: readonly TimelineItem[], message: Message): T
   return withOlder(items, []).filter((item) => itemId(item) !== message.id).concat({ kind: 'message', message }).sort(byTime)
 }
 
+/** What a live event tells of a call, on its card at once; the page that is read again afterwards knows the rest. */
+export function withCallNews(items: readonly TimelineItem[], told: readonly HubEvent[]): TimelineItem[] {
+  return told.reduce<TimelineItem[]>((shown, event) => {
+    const news = newsOf(event)
+    return news ? shown.map((item) => (item.kind === 'message' && item.message.id === event.message_id ? { ...item, message: messageWithNews(item.message, news, event.at) } : item)) : shown
+  }, [...items])
+}
+
 /** Events that only repeat what a message in the timeline shows by itself. */
-const SPOKEN_FOR = new Set(['message.received', 'message.queued', 'message.delivery', 'note.added', 'ticket.created'])
+const SPOKEN_FOR = new Set(['message.received', 'message.queued', 'message.delivery', 'message.updated', 'note.added', 'ticket.created'])
 
 export type Row =
   | { type: 'day'; key: string; at: string }

@@ -1,5 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
+import { extensionKey } from '@/lib/calls'
 import { teams as teamApi, users as userApi, type Team, type User } from '@/api'
 
 export const usePeople = defineStore('people', () => {
@@ -28,5 +29,12 @@ export const usePeople = defineStore('people', () => {
   const userName = (id: string | null | undefined): string => (id ? (userById.value.get(id)?.name ?? '…') : '')
   const teamName = (id: string | null | undefined): string => (id ? (teamById.value.get(id)?.name ?? '…') : '')
 
-  return { users, teams, assignable, load, refresh, userName, teamName }
+  const userByExtension = computed(() => new Map(users.value.flatMap((user) => (user.extensions ?? []).map((one) => [extensionKey(one), user] as const))))
+  /** "Lin (21)"; the bare number or name where it is nobody's. */
+  const extensionName = (extension: string): string => {
+    const user = userByExtension.value.get(extensionKey(extension))
+    return user ? `${user.name} (${extension})` : extension
+  }
+
+  return { users, teams, assignable, load, refresh, userName, teamName, extensionName }
 })

@@ -17,6 +17,9 @@ export const usePrefs = defineStore('prefs', () => {
   const theme = ref<Theme>((read('theme') as Theme | null) ?? 'system')
   const notify = ref(read('notify') === 'on' && 'Notification' in window && Notification.permission === 'granted')
 
+  /** A sound while the own telephone rings. */
+  const ring = ref(read('ring') === 'on')
+
   const systemDark = window.matchMedia?.('(prefers-color-scheme: dark)')
   const systemIsDark = ref(systemDark?.matches ?? false)
   systemDark?.addEventListener('change', (event) => (systemIsDark.value = event.matches))
@@ -25,6 +28,7 @@ export const usePrefs = defineStore('prefs', () => {
   watch(dark, (on) => document.documentElement.classList.toggle('dark', on), { immediate: true })
   watch(theme, (value) => write('theme', value))
   watch(notify, (on) => write('notify', on ? 'on' : 'off'))
+  watch(ring, (on) => write('ring', on ? 'on' : 'off'))
   watch(
     locale,
     (value) => {
@@ -52,5 +56,5 @@ export const usePrefs = defineStore('prefs', () => {
     return true
   }
 
-  return { locale, localeChosen, chooseLocale, theme, dark, notify, toggleTheme, setNotify }
+  return { locale, localeChosen, chooseLocale, theme, dark, notify, ring, toggleTheme, setNotify }
 })

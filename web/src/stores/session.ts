@@ -55,9 +55,10 @@ export const useSession = defineStore('session', () => {
   }
 
   const role = computed(() => user.value?.role ?? 'readonly')
+  const extensions = computed(() => user.value?.extensions ?? [])
   const isAdmin = computed(() => role.value === 'admin')
   const isSupervisor = computed(() => role.value === 'admin' || role.value === 'supervisor')
   const canWrite = computed(() => role.value !== 'readonly')
 
-  return { user, known, expired, role, isAdmin, isSupervisor, canWrite, restore, login, logout, expire }
+  return { user, known, expired, role, extensions, isAdmin, isSupervisor, canWrite, restore, login, logout, expire }
 })

@@ -10,7 +10,7 @@ import {
   type TimelineItem,
 } from '@/api'
 import { debounced } from '@/lib/timing'
-import { itemId, withMessage, withNewest, withOlder } from '@/lib/timeline'
+import { itemId, withCallNews, withMessage, withNewest, withOlder } from '@/lib/timeline'
 import { useLive } from './live'
 import { useSeen } from './seen'
 import { useTickets } from './tickets'
@@ -142,6 +142,7 @@ export const useTicket = defineStore('ticket', () => {
           detail.value = { ...detail.value, ticket: row }
         }
         const own = events.filter((event) => event.ticket_id === id)
+        if (own.some((event) => event.data.call)) items.value = withCallNews(items.value, own)
         if (own.length > 0) timelineSoon()
         if (own.some((event) => TOUCHES_DETAIL.test(event.type))) detailSoon()
       },
