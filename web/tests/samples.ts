@@ -63,6 +63,7 @@ export function message(changes: Partial<Message> = {}): Message {
     answering_id: null,
     delivery: null,
     raw_event_id: null,
+    extra: {},
     sent_at: null,
     at: '2026-01-02T10:00:00Z',
     ...changes,

@@ -4,7 +4,7 @@ export type Status = 'new' | 'open' | 'pending' | 'resolved' | 'closed'
 export type Priority = 'low' | 'normal' | 'high' | 'urgent'
 export type Role = 'admin' | 'supervisor' | 'agent' | 'readonly'
 export type Direction = 'inbound' | 'outbound' | 'note'
-export type MessageKind = 'message' | 'auto_reply' | 'bounce' | 'list' | 'unsupported'
+export type MessageKind = 'message' | 'auto_reply' | 'bounce' | 'list' | 'unsupported' | 'notice'
 export type DeliveryState =
   | 'queued'
   | 'sending'
@@ -121,6 +121,8 @@ export interface Contact {
   id: string
   name: string
   identities: Identity[]
+  /** The attachment that holds the picture. */
+  avatar_id?: string
   merged_into: string | null
   other_tickets?: OtherTicket[]
 }
@@ -135,11 +137,47 @@ export interface Participant {
 /** What a channel can carry outwards; a list of names or a table of switches. */
 export type Capabilities = string[] | Record<string, unknown>
 
-export interface Conversation {
+/** What the provider still lets us answer. `until` is null while the customer has not written. */
+export interface ReplyWindow {
+  until: string | null
+  left: number
+  allowed: number
+}
+
+/** A prepared message; `text` shows its blanks as {key}. */
+export interface ReplyTemplate {
   id: string
+  name: string
+  text: string
+  fields: { key: string; label: string }[]
+}
+
+export interface UsedTemplate {
+  id: string
+  values: Record<string, string>
+}
+
+/** One way to answer, and what it allows. */
+export interface ReplyWay {
   account_id: string
   account_name: string
   channel: string
+  can_reply: boolean
+  /** Why not, in words, where `can_reply` is false; or what an answer has to wait for. */
+  reply_reason?: string
+  /** The account that carries the answer, where it is not the conversation's own. */
+  reply_account_id?: string
+  reply_to: { key: string; name: string }[]
+  capabilities: Capabilities
+  window?: ReplyWindow | null
+  templates?: ReplyTemplate[]
+}
+
+/** Another handle of the same customer; answered with `account_id` and its key. */
+export type OtherWay = ReplyWay
+
+export interface Conversation extends ReplyWay {
+  id: string
   thread_key: string
   contact_id: string
   ticket_id: string
@@ -149,13 +187,6 @@ export interface Conversation {
   subject: string
   participants: Participant[]
   last_inbound_id: string | null
-  can_reply: boolean
-  /** Why not, in words, where `can_reply` is false. */
-  reply_reason?: string
-  /** The account that carries the answer, where it is not the conversation's own. */
-  reply_account_id?: string
-  reply_to: { key: string; name: string }[]
-  capabilities: Capabilities
   created_at: string
 }
 
@@ -180,6 +211,7 @@ export interface TicketDetail {
   ticket: Ticket
   contact: Contact
   conversations: Conversation[]
+  elsewhere?: OtherWay[]
   links: TicketLink[]
   operations: Operation[]
 }
@@ -192,6 +224,9 @@ export interface Attachment {
   inline: boolean
   content_id: string
   label: string
+  /** fetching: the provider's copy is still on its way; lost: it cannot be had any more. */
+  state?: 'ready' | 'fetching' | 'lost'
+  problem?: string
 }
 
 export interface Delivery {
@@ -233,8 +268,22 @@ export interface Message {
   answering_id: string | null
   delivery: Delivery | null
   raw_event_id: string | null
+  extra: MessageExtra
   sent_at: string | null
   at: string
+}
+
+/** What a channel told beyond the shape that all share. */
+export interface MessageExtra {
+  /** The code of what somebody did without writing. */
+  notice?: string
+  edited_at?: string
+  /** Earlier versions, oldest first. */
+  edits?: { at: string; text: string }[]
+  recalled_at?: string
+  location?: unknown
+  template?: UsedTemplate
+  [name: string]: unknown
 }
 
 export interface OutboxMessage extends Message {
@@ -291,6 +340,11 @@ export interface ReplyBody {
   bcc?: string[]
   status?: Status
   force?: boolean
+  /** With to_key: by another way, as the agent chose. */
+  account_id?: string
+  to_key?: string
+  template?: UsedTemplate
+  as_links?: boolean
 }
 
 export interface Words {
@@ -319,6 +373,8 @@ export interface JsonSchema {
   examples?: unknown[]
   minimum?: number
   maximum?: number
+  maxLength?: number
+  maxItems?: number
   items?: JsonSchema
   anyOf?: JsonSchema[]
   oneOf?: JsonSchema[]
@@ -330,6 +386,15 @@ export interface JsonSchema {
   required?: string[]
 }
 
+export type TextUnit = 'characters' | 'bytes' | 'utf16'
+
+/** A kind of file that the channel carries; `types` may end in a star. */
+export interface MediaRule {
+  kind: string
+  types: string[]
+  max_bytes: number
+}
+
 export interface Channel {
   key: string
   label: Words
@@ -338,6 +403,10 @@ export interface Channel {
   arrives: string[]
   conversation: string
   capabilities: Capabilities
+  text_limit?: number
+  text_unit?: TextUnit
+  attachment_limit_bytes?: number
+  media?: MediaRule[]
   setup: { en: string[]; zh: string[] }
   settings_schema: JsonSchema
 }
