@@ -64,25 +64,46 @@ async def apply(store: Store, changes: list[Change], work: Workset, session: Ses
     wanted: dict[str, set[str]] = {}
     for change in changes:
         wanted.setdefault(change.account_id, set()).add(change.amendment.external_id)
-    known: dict[tuple[str, str], MessageDoc] = {}
+    known: dict[tuple[str, str], list[MessageDoc]] = {}
     for message in await store.messages.named(wanted, session):
         for name in (message["external_id"], *message["aliases"]):
-            known[message["account_id"], name] = message
+            known.setdefault((message["account_id"], name), []).append(message)
     for change in changes:
-        found = known.get((change.account_id, change.amendment.external_id))
-        if found is not None:
-            await _apply(store, change, found, work, session)
+        if candidates := known.get((change.account_id, change.amendment.external_id)):
+            await _apply(store, change, _meant(change.amendment, candidates), work, session)
+
+
+def _meant(amendment: Amendment, candidates: list[MessageDoc]) -> MessageDoc:
+    """Of several messages that came under one id, the one that says the same of itself; else the first so
+    named."""
+    told = amendment.message.fingerprint if amendment.message else ""
+    return min(
+        candidates,
+        key=lambda one: (not told or one["fingerprint"] != told, one["external_id"] != amendment.external_id),
+    )
 
 
 async def _apply(store: Store, change: Change, message: MessageDoc, work: Workset, session: Session) -> None:
     amendment = change.amendment
     if amendment.kind == "recalled":
         done, kind = await store.messages.mark_recalled(message["_id"], change.at, session), "message.recalled"
-    elif amendment.message is not None:
-        new = {name: getattr(amendment.message, name) for name in ("text", "visible_text", "html", "visible_html")}
+    elif amendment.message is not None and (new := await _new_words(store, amendment, message, session)):
         done, kind = await store.messages.amend(message["_id"], new, change.at, session), "message.edited"
     else:
         return
     if done and message["ticket_id"]:
         work.stale_tickets.add(message["ticket_id"])
         await store.events.add([event(kind, message["ticket_id"], message_id=message["_id"])], session)
+
+
+async def _new_words(store: Store, amendment: Amendment, message: MessageDoc, session: Session) -> dict[str, str]:
+    """Of a further part, such as one picture of an album, they stand beside the words of the others."""
+    new = {name: getattr(amendment.message, name) for name in ("text", "visible_text", "html", "visible_html")}
+    whole = message["external_id"]
+    if whole == amendment.external_id or whole.startswith(f"{amendment.external_id}#"):
+        return new
+    current = await store.messages.get(message["_id"], session)
+    if not new["text"] or new["text"] in current["text"]:
+        return {}
+    added = {"text": new["text"], "visible_text": new["visible_text"]}
+    return {name: "\n".join(filter(None, (str(current[name]), words))) for name, words in added.items()}  # type: ignore[literal-required]
