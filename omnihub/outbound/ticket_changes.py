@@ -2,7 +2,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from omnihub.model.documents import ActorDoc, EventDoc, LastMessage, MessageDoc, Status, TicketDoc
+from omnihub.model.documents import (
+    OPEN_STATUSES,
+    ActorDoc,
+    EventDoc,
+    LastMessage,
+    MessageDoc,
+    Status,
+    TicketDoc,
+)
 from omnihub.outbound.content import preview
 from omnihub.store.events import event
 
@@ -32,6 +40,35 @@ def after_reply(
 def after_automatic(ticket: TicketDoc, message: MessageDoc) -> dict[str, Any]:
     """What no person wrote answers nobody: the customer goes on waiting, and lists go on showing their words."""
     return {"message_count": ticket["message_count"] + 1, **_reach(ticket, message)}
+
+
+def after_unanswered(ticket: TicketDoc, asked: MessageDoc) -> tuple[dict[str, Any], list[EventDoc]]:
+    """The customer asked what the hub would have answered by itself, but could not: it calls a person."""
+    author = asked["sender"]["name"] or asked["sender"]["key"].rpartition(":")[2]
+    actor = ActorDoc(kind="contact", id=asked["contact_id"], name=author)
+    words = preview(asked["visible_text"])
+    changes: dict[str, Any] = {
+        "last_inbound_id": asked["_id"],
+        "waiting_since": ticket["waiting_since"] or asked["at"],
+        "snoozed_until": None,
+    }
+    if ticket["last_message"] is None or ticket["last_message"]["at"] <= asked["at"]:
+        changes["last_message"] = LastMessage(
+            id=asked["_id"],
+            direction="inbound",
+            channel=asked["channel"],
+            preview=words,
+            author=author,
+            at=asked["at"],
+        )
+        changes["last_message_at"] = asked["at"]
+    data = {"channel": asked["channel"], "silent": False, "preview": words}
+    events = [event("message.received", ticket["_id"], actor=actor, message_id=asked["_id"], data=data)]
+    if ticket["status"] not in ("new", "open"):
+        changes |= {"status": "open", "resolved_at": None}
+        kind = "ticket.status" if ticket["status"] in OPEN_STATUSES else "ticket.reopened"
+        events.append(event(kind, ticket["_id"], actor=actor, data={"from": ticket["status"], "to": "open"}))
+    return changes, events
 
 
 def _summary(ticket: TicketDoc, message: MessageDoc) -> dict[str, Any]:

@@ -113,11 +113,13 @@ class ReplyAddress(Shown):
 
 
 class ReplyWindow(Shown):
-    """`until`: None while the customer has not written. `left`: messages that may still go."""
+    """`until`: None while the customer has not written. `left`: messages that may still go.
+    `gone`: the customer left, and nothing reaches them, templates included."""
 
     until: datetime | None
     left: int
     allowed: int
+    gone: bool
 
 
 class TemplateBlank(Shown):
