@@ -414,9 +414,10 @@ async def test_what_has_no_ticket_is_exported_too(cli: Cli, store: Store) -> Non
     """A notice that belongs to no exchange, such as somebody's follow."""
     account = await store.accounts.add(channel="email", name="Desk", settings={}, secret_names=frozenset())
     notice = {
-        "_id": "n1", "account_id": account.id, "external_id": "follow-1", "fingerprint": "",
-        "direction": "inbound", "conversation_id": "", "ticket_id": "", "placement": {"rule": "notice", "reason": "", "data": {}},
-        "delivery": None, "sent_at": None, "at": datetime(2026, 11, 22, tzinfo=UTC), "aliases": [], "refs": [],
+        "_id": "n1", "account_id": account.id, "external_id": "follow-1", "fingerprint": "", "aliases": [],
+        "refs": [], "direction": "inbound", "conversation_id": "", "ticket_id": "", "delivery": None,
+        "placement": {"rule": "notice", "reason": "", "data": {}}, "sent_at": None,
+        "at": datetime(2026, 11, 22, tzinfo=UTC),
     }  # fmt: skip
     await store.db["messages"].insert_one(notice)
     done = await cli("export", "messages", "--account", "Desk")
