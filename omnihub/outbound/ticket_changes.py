@@ -6,12 +6,11 @@ from omnihub.model.documents import (
     OPEN_STATUSES,
     ActorDoc,
     EventDoc,
-    LastMessage,
     MessageDoc,
     Status,
     TicketDoc,
 )
-from omnihub.outbound.content import preview
+from omnihub.model.previews import last_message, preview
 from omnihub.store.events import event
 
 _DONE = ("resolved", "closed")
@@ -53,14 +52,7 @@ def after_unanswered(ticket: TicketDoc, asked: MessageDoc) -> tuple[dict[str, An
         "snoozed_until": None,
     }
     if ticket["last_message"] is None or ticket["last_message"]["at"] <= asked["at"]:
-        changes["last_message"] = LastMessage(
-            id=asked["_id"],
-            direction="inbound",
-            channel=asked["channel"],
-            preview=words,
-            author=author,
-            at=asked["at"],
-        )
+        changes["last_message"] = last_message(asked)
         changes["last_message_at"] = asked["at"]
     data = {"channel": asked["channel"], "silent": False, "preview": words}
     events = [event("message.received", ticket["_id"], actor=actor, message_id=asked["_id"], data=data)]
@@ -73,14 +65,7 @@ def after_unanswered(ticket: TicketDoc, asked: MessageDoc) -> tuple[dict[str, An
 
 def _summary(ticket: TicketDoc, message: MessageDoc) -> dict[str, Any]:
     return {
-        "last_message": LastMessage(
-            id=message["_id"],
-            direction="outbound",
-            channel=message["channel"],
-            preview=preview(message["text"]) or ", ".join(file["filename"] for file in message["attachments"]),
-            author=message["sender"]["name"],
-            at=message["at"],
-        ),
+        "last_message": last_message(message),
         "last_message_at": max(ticket["last_message_at"], message["at"]),
         "message_count": ticket["message_count"] + 1,
         "waiting_since": None,

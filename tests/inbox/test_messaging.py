@@ -552,3 +552,13 @@ class TestAcrossChannels:
             )
             answer = (await desk.messages())[-1]
             assert (answer["account_id"], answer["to"][0]["key"]) == (second.id, "spoken:ann-b")
+
+
+class TestSubjects:
+    async def test_a_ticket_that_began_with_a_picture_is_called_by_the_first_words(self, desk: Desk) -> None:
+        account = await desk.account()
+        desk.platform(account).files["p1"] = [FetchedMedia(content=PNG)]
+        await desk.hand_over(account, [said("m1", "", media=(picture(),))])
+        await desk.hand_over(account, [said("m2", "The screen is broken")], [said("m3", "Can you help?")])
+        [ticket] = await desk.tickets()
+        assert ticket["subject"] == "The screen is broken"

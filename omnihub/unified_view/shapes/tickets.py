@@ -154,7 +154,7 @@ class Conversation(Shown):
     created_at: datetime
 
 
-class ReplyableConversation(Conversation):
+class ReplyWay(Shown):
     """`reply_reason`: why no reply is possible, where none is. `undo_seconds`: how long one can be taken back."""
 
     account_name: str
@@ -168,21 +168,15 @@ class ReplyableConversation(Conversation):
     templates: list[ReplyTemplate]
 
 
-class OtherWay(Shown):
+class ReplyableConversation(Conversation, ReplyWay): ...
+
+
+class OtherWay(ReplyWay):
     """Another handle of the same customer, that an enabled account can write to: answer with `account_id` and
     the `key` in `reply_to` as `to_key`."""
 
     account_id: str
-    account_name: str
     channel: str
-    can_reply: bool
-    reply_reason: str
-    reply_account_id: str
-    reply_to: list[ReplyAddress]
-    capabilities: dict[str, Any]
-    undo_seconds: int
-    window: ReplyWindow | None
-    templates: list[ReplyTemplate]
 
 
 class Operation(Shown):
