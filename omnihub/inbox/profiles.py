@@ -77,6 +77,8 @@ class ProfileErrands:
             await self._store.contacts.change(contact["_id"], changes, session)
             told = event("contact.profile", "", data={"contact_id": contact["_id"], **changes})
             await self._store.events.add([told], session)
+        if profile.claims:
+            await self._store.contacts.add_claims(key, profile.claims, session)
         for proven in profile.proven:
             await self._prove(proven, key, contact["_id"], session)
 

@@ -377,13 +377,16 @@ class TestPeople:
 
     async def test_get_the_name_and_picture_that_the_platform_tells(self, desk: Desk) -> None:
         account = await desk.account()
-        told = Profile(name="王芳", avatar=PNG, proven=("spoken-union:u9",))
+        told = Profile(name="王芳", avatar=PNG, proven=("spoken-union:u9",), claims=("email:wang@example.test",))
         desk.platform(account).profiles["spoken:o123"] = told
         await desk.hand_over(account, [said("m1", who="o123", sender={"name": ""})])
         await desk.errands.run_due()
         [contact] = await desk.contacts()
         assert contact["name"] == "王芳"
         assert "spoken-union:u9" in contact["identities"]
+        assert "email:wang@example.test" not in contact["identities"]
+        identities = await desk.store.contacts.identities(["spoken:o123"])
+        assert identities["spoken:o123"]["claims"] == ["email:wang@example.test"]
         ref, _ = await desk.store.attachments.find(contact["avatar_id"])
         assert ref["content_type"] == "image/png"
         [ticket] = await desk.tickets()
