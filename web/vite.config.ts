@@ -21,5 +21,5 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   server: { proxy: { '/api': { target: hub, ws: true }, '/in': { target: hub } } },
-  test: { environment: 'jsdom', include: ['tests/**/*.test.ts'], restoreMocks: true, env: { TZ: 'UTC' } },
+  test: { environment: 'jsdom', include: ['tests/**/*.test.ts'], restoreMocks: true, env: { TZ: 'UTC' }, server: { deps: { inline: ['element-plus'] } } },
 })

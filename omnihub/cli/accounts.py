@@ -39,6 +39,35 @@ def add(
     out.print(f"Account {account_id} is connected and enabled.\nIts HTTP door: {door}")
 
 
+@app.command()
+def change(
+    account: str,
+    name: Annotated[str, typer.Option(help="A new name.")] = "",
+    values: Annotated[list[str] | None, typer.Option("--set", help="A setting, as key=value.")] = None,
+    clear: Annotated[list[str] | None, typer.Option("--clear", help="A setting or secret to empty.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A TOML file with settings.")] = None,
+    settings: SettingsOption = None,
+) -> None:
+    """Change settings or renew secrets; what is not named stays. Running hubs take it over within seconds,
+    without a restart. Takes the account's name or id."""
+
+    async def work() -> str:
+        from omnihub.connectors import registry
+
+        async with hub_of(settings) as hub:
+            found = await hub.store.accounts.by_name(account)
+            secret = registry.secret_names(found.channel)
+            wanted = {**found.settings, **_given(file, values or [], secret)}
+            kept = {key: value for key, value in wanted.items() if key not in (clear or ())}
+            checked = registry.read_settings(found.channel, kept)
+            changed = await hub.store.accounts.change(
+                found.id, name=name or None, settings=registry.plain(checked), secret_names=secret
+            )
+        return changed.name
+
+    out.print(f"{run(work())} is changed. Try it with: omnihub account test")
+
+
 def _given(file: Path | None, values: list[str], secret: frozenset[str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if file is not None:

@@ -115,7 +115,7 @@ def export_messages(account: AccountOption, settings: SettingsOption = None) -> 
     """
 
     async def work() -> None:
-        numbers: dict[str, int] = {}
+        numbers: dict[str, int | None] = {"": None}  # a notice that belongs to no exchange has no ticket
         async with hub_of(settings) as hub:
             found = await hub.store.accounts.by_name(account)
             async for message in hub.store.messages.export(found.id):
@@ -128,7 +128,7 @@ def export_messages(account: AccountOption, settings: SettingsOption = None) -> 
     run(work())
 
 
-def _line(message: "MessageDoc", number: int) -> bytes:
+def _line(message: "MessageDoc", number: int | None) -> bytes:
     placement = {"rule": message["placement"]["rule"], "reason": message["placement"]["reason"]}
     line = {
         "external_id": message["external_id"],

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from omnihub.inbox import going_on, media
 from omnihub.inbox.placing import call_told, document
@@ -64,14 +65,23 @@ async def apply(store: Store, changes: list[Change], work: Workset, session: Ses
     wanted: dict[str, set[str]] = {}
     for change in changes:
         wanted.setdefault(change.account_id, set()).add(change.amendment.external_id)
-    known: dict[tuple[str, str], MessageDoc] = {}
+    known: dict[tuple[str, str], list[MessageDoc]] = {}
     for message in await store.messages.named(wanted, session):
         for name in (message["external_id"], *message["aliases"]):
-            known[message["account_id"], name] = message
+            known.setdefault((message["account_id"], name), []).append(message)
     for change in changes:
-        found = known.get((change.account_id, change.amendment.external_id))
-        if found is not None:
-            await _apply(store, change, found, work, session)
+        if candidates := known.get((change.account_id, change.amendment.external_id)):
+            await _apply(store, change, _meant(change.amendment, candidates), work, session)
+
+
+def _meant(amendment: Amendment, candidates: list[MessageDoc]) -> MessageDoc:
+    """Of several messages that came under one id, the one that says the same of itself; else the first so
+    named."""
+    told = amendment.message.fingerprint if amendment.message else ""
+    return min(
+        candidates,
+        key=lambda one: (not told or one["fingerprint"] != told, one["external_id"] != amendment.external_id),
+    )
 
 
 async def _apply(store: Store, change: Change, message: MessageDoc, work: Workset, session: Session) -> None:
@@ -80,17 +90,19 @@ async def _apply(store: Store, change: Change, message: MessageDoc, work: Workse
         done, kind = await store.messages.mark_recalled(message["_id"], change.at, session), "message.recalled"
     elif amendment.kind == "updated":
         done, kind = await _update(store, amendment, message, session), "message.updated"
-    elif amendment.message is not None:
-        new = {name: getattr(amendment.message, name) for name in ("text", "visible_text", "html", "visible_html")}
+    elif amendment.message is not None and (new := await _new_words(store, amendment, message, session)):
         done, kind = await store.messages.amend(message["_id"], new, change.at, session), "message.edited"
     else:
         return
     if done and message["ticket_id"]:
         work.stale_tickets.add(message["ticket_id"])
-        # This version may tell a part only: whoever watches is shown the whole.
-        now = await store.messages.get(message["_id"], session)
-        told = event(kind, message["ticket_id"], message_id=message["_id"], data=call_told(now["extra"]))
-        await store.events.add([told], session)
+        data = await _whole(store, message, session) if kind == "message.updated" else {}
+        await store.events.add([event(kind, message["ticket_id"], message_id=message["_id"], data=data)], session)
+
+
+async def _whole(store: Store, message: MessageDoc, session: Session) -> dict[str, Any]:
+    """This version may tell a part only: whoever watches is shown all that is known."""
+    return call_told((await store.messages.get(message["_id"], session))["extra"])
 
 
 async def _update(store: Store, amendment: Amendment, message: MessageDoc, session: Session) -> bool:
@@ -109,3 +121,16 @@ async def _update(store: Store, amendment: Amendment, message: MessageDoc, sessi
         await store.messages.add_places(message["_id"], places, session)
         await store.errands.add(media.errands(message["account_id"], now_said, message["_id"]), session)
     return bool(fields or places)
+
+
+async def _new_words(store: Store, amendment: Amendment, message: MessageDoc, session: Session) -> dict[str, str]:
+    """Of a further part, such as one picture of an album, they stand beside the words of the others."""
+    new = {name: getattr(amendment.message, name) for name in ("text", "visible_text", "html", "visible_html")}
+    whole = message["external_id"]
+    if whole == amendment.external_id or whole.startswith(f"{amendment.external_id}#"):
+        return new
+    current = await store.messages.get(message["_id"], session)
+    if not new["text"] or new["text"] in current["text"]:
+        return {}
+    added = {"text": new["text"], "visible_text": new["visible_text"]}
+    return {name: "\n".join(filter(None, (str(current[name]), words))) for name, words in added.items()}  # type: ignore[literal-required]

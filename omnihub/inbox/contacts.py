@@ -4,7 +4,7 @@ from omnihub.model.documents import ActorDoc, ContactDoc, ConversationDoc, Opera
 from omnihub.model.errors import Conflict, Invalid, NotFound
 from omnihub.model.ids import new_id
 from omnihub.store.database import Session, now
-from omnihub.store.events import event
+from omnihub.store.events import SYSTEM, event
 from omnihub.store.store import Store
 
 
@@ -90,6 +90,17 @@ async def merge_contacts(
     await store.operations.add(operation, session)
     await store.events.add([_told("contact.merged", operation)], session)
     return operation
+
+
+async def unite(store: Store, contact_id: str, into_id: str, evidence: str, session: Session) -> None:
+    """As they are by now: another proof may have joined them, or one of them to a third, a moment ago. Then the
+    elder stays."""
+    loser = (await store.contacts.final(contact_id, session))["_id"]
+    winner = (await store.contacts.final(into_id, session))["_id"]
+    if (loser, winner) != (contact_id, into_id):
+        winner, loser = sorted((loser, winner))
+    if loser != winner:
+        await merge_contacts(store, loser, winner, SYSTEM, evidence, session)
 
 
 async def unmerge_contacts(store: Store, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:

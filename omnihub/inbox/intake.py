@@ -1,7 +1,7 @@
 """From the journal to tickets: a batch at a time, in one transaction, harmless when repeated."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from omnihub.connectors.contract import Connector
 from omnihub.connectors.registry import Connectors
 from omnihub.inbox import amending, joining, profiles, progress, workset
-from omnihub.inbox.contacts import merge_contacts
+from omnihub.inbox.contacts import unite
 from omnihub.inbox.files import bounded, new_attachments
 from omnihub.inbox.notices import take_notice
 from omnihub.inbox.placing import arrival, take_in
@@ -26,7 +26,6 @@ from omnihub.model.raw import RawEvent
 from omnihub.settings import Settings
 from omnihub.store.database import Session, is_outage, now
 from omnihub.store.errands import ERRANDS, Errand
-from omnihub.store.events import SYSTEM
 from omnihub.store.journal import INTAKE
 from omnihub.store.leases import holder_name
 from omnihub.store.store import Store
@@ -59,10 +58,12 @@ class Parsed:
             self.messages.append(bounded(said))
         else:
             at = said.at or self.event.request.received_at
-            self.changes.append(amending.Change(account_id=self.event.account_id, amendment=said, at=at))
             if said.message is not None:  # where the first version was never seen, this one stands for it
+                said = replace(said, message=bounded(said.message))
+                assert said.message is not None
                 # Its words are other ones on purpose: they do not make it a stranger under the same id.
-                self.messages.append(bounded(replace(said.message, fingerprint="")))
+                self.messages.append(replace(said.message, fingerprint=""))
+            self.changes.append(amending.Change(account_id=self.event.account_id, amendment=said, at=at))
 
 
 class Intake:
@@ -245,7 +246,9 @@ class Intake:
     async def _save(self, work: Workset, changes: list[amending.Change], session: Session) -> None:
         store = self._store
         await store.contacts.save(work.new_contacts, work.new_identities, session)
-        handles: Mapping[str, list[str]] = {contact: [key] for key, contact in work.proven_identities}
+        handles: dict[str, list[str]] = {}
+        for key, contact_id in work.proven_identities:
+            handles.setdefault(contact_id, []).append(key)
         await store.contacts.add_handles(handles, session)
         await store.tickets.save(list(work.new_tickets.values()), work.changed_tickets, session)
         await store.conversations.save(list(work.new_conversations.values()), work.changed_conversations, session)
@@ -259,8 +262,8 @@ class Intake:
         for operation in work.operations:
             await store.operations.add(operation, session)
         await summarise_many(store, work.stale_tickets, session)
-        for loser, (winner, evidence) in work.proven_contacts.items():
-            await merge_contacts(store, loser, winner, SYSTEM, evidence, session)
+        for one, other, evidence in work.proven_contacts:
+            await unite(store, one, other, evidence, session)
 
     async def _after(self, parsed: list[Parsed], work: Workset) -> None:
         await self._store.bell.ring(ERRANDS, [errand["_id"] for errand in work.errands])

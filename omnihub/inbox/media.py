@@ -3,6 +3,8 @@
 import mimetypes
 from typing import Any
 
+import orjson
+
 from omnihub.connectors.registry import Connectors
 from omnihub.model.documents import AttachmentRef, MessageDoc
 from omnihub.model.errors import NotFound, Refused, Unreadable
@@ -21,7 +23,7 @@ def places(account_id: str, message: InboundMessage) -> list[AttachmentRef]:
     """Where each lent file will stand, under an id made from the message's own."""
     return [
         AttachmentRef(
-            id=_place_id(account_id, message, number),
+            id=_place_id(account_id, message, number, media),
             filename=media.filename or media.label,
             content_type=media.content_type,
             size=media.size,
@@ -37,12 +39,12 @@ def places(account_id: str, message: InboundMessage) -> list[AttachmentRef]:
 def errands(account_id: str, message: InboundMessage, stored_id: str) -> list[Errand]:
     return [
         Errand(
-            _id=id_from(MEDIA, account_id, message.external_id, str(number)),
+            _id=id_from(MEDIA, _place_id(account_id, message, number, media)),
             kind=MEDIA,
             data={
                 "account_id": account_id,
                 "message_id": stored_id,
-                "attachment_id": _place_id(account_id, message, number),
+                "attachment_id": _place_id(account_id, message, number, media),
                 "media": _plain(media),
             },
             due=now(),
@@ -52,8 +54,13 @@ def errands(account_id: str, message: InboundMessage, stored_id: str) -> list[Er
     ]
 
 
-def _place_id(account_id: str, message: InboundMessage, number: int) -> str:
-    return id_from("media", account_id, message.external_id, message.fingerprint, str(number))
+def _place_id(account_id: str, message: InboundMessage, number: int, media: LentMedia) -> str:
+    """Of a message that goes on, several versions may lend a first file each: there its name tells them apart."""
+    if message.kind == "call":
+        return id_from(
+            MEDIA, account_id, message.external_id, orjson.dumps(media.ref, option=orjson.OPT_SORT_KEYS).decode()
+        )
+    return id_from(MEDIA, account_id, message.external_id, message.fingerprint, str(number))
 
 
 def _plain(media: LentMedia) -> dict[str, Any]:

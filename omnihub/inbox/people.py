@@ -37,7 +37,7 @@ def _vouch(work: Workset, person: Handle, contact_id: str) -> None:
             work.proven_identities.append((key, contact_id))
         elif known["contact_id"] != contact_id:
             elder, younger = sorted((contact_id, known["contact_id"]))
-            work.proven_contacts[younger] = (elder, evidence)
+            work.proven_contacts.append((younger, elder, evidence))
 
 
 def _new_contact(work: Workset, person: Handle, message: InboundMessage) -> str:
@@ -93,7 +93,7 @@ def prove_claims(
         work.proven_identities.append((person.key, claimant))
         return claimant
     if identity["contact_id"] != claimant:
-        work.proven_contacts[claimant] = (identity["contact_id"], evidence)
+        work.proven_contacts.append((claimant, identity["contact_id"], evidence))
     return identity["contact_id"]
 
 

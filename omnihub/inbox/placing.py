@@ -7,7 +7,6 @@ from typing import Any
 from omnihub.inbox import facts, media
 from omnihub.inbox.joining import join_conversations
 from omnihub.inbox.people import contact_of, participants_of, prove_claims
-from omnihub.inbox.summary import last_message, preview
 from omnihub.inbox.workset import Item, Workset, thread_keys
 from omnihub.model.documents import (
     OPEN_STATUSES,
@@ -23,6 +22,7 @@ from omnihub.model.documents import (
 )
 from omnihub.model.ids import new_id
 from omnihub.model.inbound import Handle, InboundMessage
+from omnihub.model.previews import last_message, preview
 from omnihub.store.database import now
 from omnihub.store.events import event
 from omnihub.threading import Placement, ReplyTokens, place
@@ -273,6 +273,8 @@ def tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workset
         "channels": _with(ticket["channels"], stored["channel"]),
         "account_ids": _with(ticket["account_ids"], stored["account_id"]),
     }
+    if not ticket["subject"] and not message.silent:  # it began with a picture or a voice note
+        changes["subject"] = _subject(message)
     newest = ticket["last_message"] is None or stored["at"] >= ticket["last_message"]["at"]
     fresh = not message.silent or ticket["last_message"] is None
     if newest and fresh:
@@ -300,18 +302,23 @@ def _called(stored: MessageDoc, ticket: TicketDoc) -> dict[str, Any]:
 
 def _told(stored: MessageDoc, item: Item) -> Mapping[str, Any]:
     silent = stored["silent"] or item.silent_import
-    told: dict[str, Any] = {"channel": stored["channel"], "silent": silent}
-    told["preview"] = preview(stored["visible_text"])
+    told = {"channel": stored["channel"], "silent": silent, "preview": preview(stored["visible_text"])}
     return told | call_told(stored["extra"])
 
 
-_TOLD_OF_CALLS = ("id", "state", "outcome", "direction", "customer", "agents", "answered_by", "line", "queue")
+_TOLD_OF_CALLS = (
+    "id", "state", "outcome", "direction", "customer", "customer_name", "agents", "answered_by", "line", "queue",
+    "position", "started_at", "answered_at", "ended_at",
+)  # fmt: skip
 
 
 def call_told(extra: Mapping[str, Any]) -> dict[str, Any]:
     """What whoever watches must know of a call at once, without asking for it."""
     call = extra.get("call")
-    return {"call": {name: call.get(name) for name in _TOLD_OF_CALLS}} if isinstance(call, Mapping) else {}
+    if not isinstance(call, Mapping):
+        return {}
+    told = {name: call.get(name) for name in _TOLD_OF_CALLS}
+    return {"call": told | {"sequence": extra.get("sequence", 0)}}
 
 
 def _with(values: list[str], value: str) -> list[str]:

@@ -77,6 +77,8 @@ class ProfileErrands:
             await self._store.contacts.change(contact["_id"], changes, session)
             told = event("contact.profile", "", data={"contact_id": contact["_id"], **changes})
             await self._store.events.add([told], session)
+        if profile.claims:
+            await self._store.contacts.add_claims(key, profile.claims, session)
         for proven in profile.proven:
             await self._prove(proven, key, contact["_id"], session)
 
@@ -94,11 +96,12 @@ class ProfileErrands:
 
     async def _prove(self, proven: str, key: str, contact_id: str, session: Session) -> None:
         evidence = f"the provider says that {key} is also {proven}"
+        mine = await self._store.contacts.final(contact_id, session)  # an earlier proof may have joined it
         known = (await self._store.contacts.identities([proven], session)).get(proven)
         if known is None:
             identity = IdentityDoc(
                 _id=proven,
-                contact_id=contact_id,
+                contact_id=mine["_id"],
                 channel=proven.partition(":")[0],
                 name="",
                 claims=[],
@@ -106,9 +109,8 @@ class ProfileErrands:
                 created_at=now(),
             )
             await self._store.contacts.save((), [identity], session)
-            await self._store.contacts.add_handles({contact_id: [proven]}, session)
+            await self._store.contacts.add_handles({mine["_id"]: [proven]}, session)
             return
-        mine = await self._store.contacts.final(contact_id, session)
         other = await self._store.contacts.final(known["contact_id"], session)
         if mine["_id"] != other["_id"]:
             elder, younger = sorted((mine["_id"], other["_id"]))

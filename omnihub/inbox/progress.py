@@ -31,10 +31,13 @@ def _bare(text: str) -> str:
 
 
 def noticed(item: Item, work: Workset, rules: Progress) -> tuple[Item, bool]:
-    """The message, calling nobody where the hub will answer it, and whether it will. Who has no exchange with
-    this account gets an agent, as ever."""
+    """The message, calling nobody where the hub will answer it, and whether it will. Who takes no confirmed part
+    in an exchange with this account gets an agent, as ever."""
     found = work.threads.get((item.account.id, item.message.thread_key))
-    if item.silent_import or not found or not asks(item.message, rules):
+    conversation = work.final_conversation(found) if found else None
+    if item.silent_import or conversation is None or not asks(item.message, rules):
+        return item, False
+    if any(one["key"] == item.message.sender.key and not one["confirmed"] for one in conversation["participants"]):
         return item, False
     quiet = replace(item.message, silent=True, silent_reason="asked how things stand: the hub answers by itself")
     return replace(item, message=quiet), True
@@ -46,10 +49,10 @@ def errand(item: Item, stored: MessageDoc) -> Errand:
         kind=PROGRESS,
         data={
             "message_id": new_id(),
-            "ticket_id": stored["ticket_id"],
             "account_id": stored["account_id"],
-            "contact_id": stored["contact_id"],
-            "to_key": stored["sender"]["key"],
+            "asked_id": stored["_id"],
+            # A group is not called by who speaks there: what is theirs alone is not told to all.
+            "alone": item.message.thread_key.rpartition("/")[2] == item.message.sender.value,
             "language": "zh" if _CHINESE.search(item.message.text) else "en",
         },
         due=now(),

@@ -2,17 +2,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from omnihub.model.documents import OPEN_STATUSES, LastMessage, MessageDoc, TicketDoc
+from omnihub.model.documents import OPEN_STATUSES, MessageDoc, TicketDoc
+from omnihub.model.previews import last_message
 from omnihub.store.database import Session
 from omnihub.store.store import Store
 
-_PREVIEW = 160
 _LOST = ("failed", "uncertain")
 _FIELDS = {
     "direction": 1,
     "channel": 1,
     "account_id": 1,
     "visible_text": 1,
+    "attachments": 1,
     "sender": 1,
     "silent": 1,
     "automatic": 1,
@@ -20,21 +21,6 @@ _FIELDS = {
     "at": 1,
     "delivery": 1,
 }
-
-
-def preview(text: str) -> str:
-    return " ".join(text.split())[:_PREVIEW]
-
-
-def last_message(message: MessageDoc) -> LastMessage:
-    return LastMessage(
-        id=message["_id"],
-        direction=message["direction"],
-        channel=message["channel"],
-        preview=preview(message["visible_text"]),
-        author=message["sender"]["name"] or message["sender"]["key"].rpartition(":")[2],
-        at=message["at"],
-    )
 
 
 async def summarise(store: Store, ticket_id: str, session: Session) -> TicketDoc:

@@ -4,7 +4,6 @@ from typing import Any
 
 import structlog
 
-from omnihub.inbox.summary import last_message
 from omnihub.model.documents import (
     OPEN_STATUSES,
     ActorDoc,
@@ -18,6 +17,7 @@ from omnihub.model.documents import (
 )
 from omnihub.model.errors import Conflict, Invalid
 from omnihub.model.ids import new_id
+from omnihub.model.previews import last_message
 from omnihub.store.database import Session, now
 from omnihub.store.events import SYSTEM, event
 from omnihub.store.store import Store

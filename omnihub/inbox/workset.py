@@ -51,7 +51,7 @@ class Workset:
     """`by_id` and `by_ref` index stored messages as links, and the batch's own as whole documents, by account
     and by the ids that they go by or point at. `numbers_left`: ticket numbers taken for this batch.
     `stale_tickets`: what they show of themselves must be reckoned anew, for something came between.
-    `proven_*`: claims that a message has shown to be true, as (handle, contact) and contact → (contact, why).
+    `proven_*`: what has been shown to be true, as (handle, contact) and (contact, who it turned out to be, why).
     `added_parts`: per id of a stored message, what turned out to be another part of it.
     """
 
@@ -82,7 +82,7 @@ class Workset:
     operations: list[OperationDoc] = field(default_factory=list)
     errands: list[Errand] = field(default_factory=list)
     proven_identities: list[tuple[str, str]] = field(default_factory=list)
-    proven_contacts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    proven_contacts: list[tuple[str, str, str]] = field(default_factory=list)
     added_parts: list[tuple[str, MessageDoc]] = field(default_factory=list)
     joined_tickets: list[tuple[str, str]] = field(default_factory=list)
     stale_tickets: set[str] = field(default_factory=set)

@@ -153,11 +153,13 @@ class Amendment:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Profile:
-    """What the provider tells about a person. `proven` as in Handle. `avatar` is the picture's bytes."""
+    """What the provider tells about a person. `proven` and `claims` as in Handle. `avatar` is the picture's
+    bytes."""
 
     name: str = ""
     avatar: bytes = b""
     proven: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

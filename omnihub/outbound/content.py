@@ -50,10 +50,6 @@ def text_of(html: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def preview(text: str) -> str:
-    return " ".join(text.split())[:200]
-
-
 def fitting(text: str, html: str, files: Sequence[AttachmentRef], manifest: Manifest) -> Content:
     """What of it the channel carries. Raises Invalid naming the field that does not fit."""
     clean = safe_html(html)

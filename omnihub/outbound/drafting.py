@@ -59,7 +59,7 @@ def message(ticket: TicketDoc, route: Route, draft: Draft) -> MessageDoc:
     if route.thread:  # a timeline never shows an answer before what it answers, whatever the clocks say
         at = max(at, route.thread[-1]["at"] + timedelta(milliseconds=1))
     conversation = route.conversation
-    answered = None if draft.automatic else route.answered
+    answered = route.answered
     return MessageDoc(
         _id=draft.message_id or new_id(),
         account_id=route.account.id,

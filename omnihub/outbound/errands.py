@@ -1,6 +1,7 @@
 """What a transaction left to be done afterwards: a confirmation, a file to fetch, a name to ask for."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -20,6 +21,8 @@ _LONGEST_SECONDS = 120.0
 _IDLE_SECONDS = 2.0
 _TRIES = 12
 _AT_ONCE = 8
+# Of one kind for one account.
+PER_ACCOUNT = 4
 _PAUSES = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
 
 
@@ -33,20 +36,36 @@ class ErrandKind(Protocol):
 
 class ErrandRunner:
     """Any number may run: an errand is leased to one, and comes again if that one dies. A few go on side by
-    side, so that one slow provider does not hold up the others."""
+    side, and only some of them for one account, so that a slow provider does not hold up the others."""
 
     def __init__(self, store: Store, kinds: Mapping[str, ErrandKind]) -> None:
         self._store = store
         self._kinds = kinds
         self._name = holder_name()
+        self._running: Counter[tuple[str, str]] = Counter()  # by kind and account
+        self._taking = asyncio.Lock()
+        self._rung = asyncio.Event()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Each hand goes on by itself: one that waits for a provider stops no other."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            for _ in range(_AT_ONCE):
+                group.create_task(self._work())
+
+    async def _listen(self) -> None:
+        """Wakes the idle at every ring, and now and then without one."""
+        while True:
+            if await self._store.bell.answer(ERRANDS, self._name, 100, _IDLE_SECONDS) is None:
+                await asyncio.sleep(_IDLE_SECONDS)
+            self._rung.set()
+            self._rung.clear()
+
+    async def _work(self) -> None:
         while True:
             try:
-                await self.run_due()
-                if await self._store.bell.answer(ERRANDS, self._name, 100, _IDLE_SECONDS) is None:
-                    await asyncio.sleep(_IDLE_SECONDS)
+                await self._run_some()
+                await self._rung.wait()
             except PyMongoError as error:
                 log.warning("errands.database_away", error=str(error))
                 await asyncio.sleep(_IDLE_SECONDS)
@@ -57,11 +76,23 @@ class ErrandRunner:
 
     async def _run_some(self) -> int:
         done = 0
-        while errand := await self._store.errands.take(_LEASE_SECONDS):
-            if await self._try(errand):
-                await self._store.errands.done(errand["_id"])
-                done += 1
+        while errand := await self._take():
+            try:
+                if await self._try(errand):
+                    await self._store.errands.done(errand["_id"])
+                    done += 1
+            finally:
+                self._running[_sort(errand)] -= 1
         return done
+
+    async def _take(self) -> Errand | None:
+        async with self._taking:
+            full = [sort for sort, count in self._running.items() if count >= PER_ACCOUNT]
+            errand = await self._store.errands.take(_LEASE_SECONDS, but=full)
+            if errand is not None:
+                self._running[_sort(errand)] += 1
+            self._running = +self._running
+            return errand
 
     async def _try(self, errand: Errand) -> bool:
         kind = self._kinds.get(errand["kind"])
@@ -90,6 +121,10 @@ class ErrandRunner:
         pause = _PAUSES[min(errand["attempts"], len(_PAUSES)) - 1]
         await self._store.errands.put_off(errand["_id"], max(pause, after or 0))
         return False
+
+
+def _sort(errand: Errand) -> tuple[str, str]:
+    return errand["kind"], str(errand["data"].get("account_id", ""))
 
 
 class ConfirmationErrands:

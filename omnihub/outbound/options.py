@@ -102,7 +102,7 @@ def _option(route: Route) -> ReplyOption:
     allowed = window_of(route.connector.reply_window(), route.thread, now())
     if allowed is not None:
         until = allowed.until.isoformat() if allowed.until else None
-        option["window"] = WindowState(until=until, left=allowed.left, allowed=allowed.allowed)
+        option["window"] = WindowState(until=until, left=allowed.left, allowed=allowed.allowed, gone=allowed.gone)
         try:
             allowed.check(now())
         except Refused as error:

@@ -49,11 +49,13 @@ class Addressee(TypedDict):
 
 
 class WindowState(TypedDict):
-    """`until`: ISO 8601; None while the customer has not written. `left`: messages that may still go."""
+    """`until`: ISO 8601; None while the customer has not written. `left`: messages that may still go.
+    `gone`: the customer left, and nothing reaches them, templates included."""
 
     until: str | None
     left: int
     allowed: int
+    gone: bool
 
 
 class TemplateOption(TypedDict):

@@ -9,6 +9,7 @@ from omnihub.model.ids import new_id
 from omnihub.model.inbound import Handle
 from omnihub.outbound import addressees
 from omnihub.outbound.request import LiveConnectors
+from omnihub.outbound.window import Window, window_of
 from omnihub.store.database import Session, now
 from omnihub.store.store import Store
 
@@ -50,7 +51,7 @@ class Routing:
             return await self._any(ticket, session)
         source = await self._source(ticket, conversation_id, answered, session)
         if answered and answered["conversation_id"] != source["_id"]:
-            if answered["contact_id"] != source["contact_id"]:
+            if not await self._same_person(answered["contact_id"], source["contact_id"], session):
                 raise Invalid(
                     "the message being answered is somebody else's than this conversation",
                     {"answering_id": "was written by somebody else"},
@@ -67,7 +68,7 @@ class Routing:
     ) -> Route:
         """The way back through one conversation. Raises Refused where there is none."""
         account, connector = await self._live(source["account_id"])
-        thread = await self._store.messages.thread(source["_id"], _LOOK_BACK)
+        thread = await self._thread(source)
         answered = answered or _last_of_customer(thread)
         if not connector.manifest.capabilities.send:
             return await self._instead(ticket, source, account, answered, session)
@@ -102,8 +103,15 @@ class Routing:
             is_new=conversation is None,
             answered=None,
             to=(handle,),
-            thread=await self._store.messages.thread(conversation["_id"], _LOOK_BACK) if conversation else (),
+            thread=await self._thread(conversation) if conversation else (),
         )
+
+    async def window(self, message: MessageDoc) -> Window | None:
+        """What may still go where this message went, the message itself not counted. Raises Refused."""
+        _, connector = await self._live(message["account_id"])
+        conversation = await self._store.conversations.get(message["conversation_id"])
+        others = [one for one in await self._thread(conversation) if one["_id"] != message["_id"]]
+        return window_of(connector.reply_window(), others, now())
 
     async def reaches(self, account: Account, handle: Handle) -> bool:
         """Whether this account may begin to write to this handle. Raises Refused."""
@@ -121,6 +129,16 @@ class Routing:
         if not await self.reaches(account, handle):
             raise Refused(f"{account.name} cannot write to {handle.value}")
         return await self.to_handle(ticket, account_id, handle, ticket["contact_id"], session)
+
+    async def _same_person(self, one: str, other: str, session: Session | None) -> bool:
+        """A message keeps naming the contact that its writer was, also when that one is joined to another."""
+        if one == other:
+            return True
+        try:
+            first = await self._store.contacts.final(one, session)
+            return first["_id"] == (await self._store.contacts.final(other, session))["_id"]
+        except NotFound:
+            return False
 
     async def _answered(self, ticket: TicketDoc, message_id: str, session: Session | None) -> MessageDoc:
         message = await self._store.messages.get(message_id, session)
@@ -188,8 +206,17 @@ class Routing:
             is_new=conversation is None,
             answered=answered,
             to=(handle,),
-            thread=await self._store.messages.thread(conversation["_id"], _LOOK_BACK) if conversation else (),
+            thread=await self._thread(conversation) if conversation else (),
         )
+
+    async def _thread(self, conversation: ConversationDoc) -> Sequence[MessageDoc]:
+        """Its end, and the customer's last word also where much that is none came after it."""
+        thread = await self._store.messages.thread(conversation["_id"], _LOOK_BACK)
+        last = conversation["last_inbound_id"]
+        if len(thread) < _LOOK_BACK or not last or any(one["_id"] == last for one in thread):
+            return thread
+        heard = await self._store.messages.find(last)
+        return [heard, *thread] if heard and heard["conversation_id"] == conversation["_id"] else thread
 
     async def _exchange(
         self, ticket: TicketDoc, account: Account, handle: Handle, session: Session | None

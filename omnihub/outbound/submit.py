@@ -70,8 +70,7 @@ class Submit:
             route = await self._route(ticket, request, session)
             passage = _Passage(ticket=ticket, route=route, actor=request.actor)
             drafts = parts.of(self._with_links(request, files, route), route)
-            if any(draft.counts for draft in drafts):
-                _check_window(route, len(drafts))
+            _check_window(route, sum(1 for draft in drafts if draft.counts))
             messages = [await self._queue(passage, draft, session) for draft in drafts]
             changes, events = ticket_changes.after_reply(ticket, messages, request.actor, request.status)
             await self._store.tickets.change(ticket["_id"], changes, session)
@@ -106,9 +105,11 @@ class Submit:
         text: str,
         contact_id: str,
         message_id: str = "",
+        answering_id: str = "",
     ) -> MessageDoc | None:
         """None where nothing may be sent: to ourselves, too often within an hour, or by no way at all.
-        With a message id the same call may come again: it queues nothing twice."""
+        With a message id the same call may come again: it queues nothing twice. `answering_id`: back the way
+        that this message of theirs came, and no other."""
         if message_id and (known := await self._store.messages.find(message_id)):
             return known
         if not await self._may_answer_by_itself(to_key):
@@ -118,7 +119,10 @@ class Submit:
 
         async def work(session: Session) -> MessageDoc:
             ticket = _unmerged(await self._store.tickets.get(ticket_id, session))
-            route = await self._routing.to_handle(ticket, account_id, handle, contact_id, session)
+            if answering_id:
+                route = await self._routing.find(ticket, "", answering_id, session)
+            else:
+                route = await self._routing.to_handle(ticket, account_id, handle, contact_id, session)
             _check_window(route, 1)
             draft = Draft(
                 content=words,
@@ -147,8 +151,12 @@ class Submit:
         return await self._changed(found, "it is no longer waiting: it cannot be taken back")
 
     async def resend(self, message_id: str, actor: ActorDoc) -> MessageDoc:
-        """Raises NotFound or Conflict."""
-        await self._outbound(message_id)
+        """Raises NotFound, Conflict, or WindowClosed where the reply window has closed meanwhile."""
+        message = await self._outbound(message_id)
+        if message["delivery"] and message["delivery"]["state"] in _REPEATABLE and window.counts(message):
+            allowed = await self._routing.window(message)
+            if allowed is not None:
+                allowed.check(now())
         at = now()
         again = {
             "delivery.state": "queued",
@@ -178,9 +186,8 @@ class Submit:
         """The message and its conversation; the ticket's own change is the caller's."""
         message = drafting.message(passage.ticket, passage.route, draft)
         conversation = passage.route.conversation
-        shown = self._composer.outgoing(
-            message, conversation, passage.ticket["number"], None if draft.automatic else passage.route.answered
-        )
+        answered = passage.route.answered
+        shown = self._composer.outgoing(message, conversation, passage.ticket["number"], answered)
         prepared = passage.route.connector.prepare(shown)
         message |= {"external_id": prepared.external_id, "wire": dict(prepared.wire)}
         route = with_thread_key(passage.route, prepared.external_id)
@@ -212,9 +219,11 @@ class Submit:
     async def _ring(self, message: MessageDoc) -> None:
         await self._store.bell.ring(OUTBOUND, [message["conversation_id"]])
 
-    async def _outbound(self, message_id: str) -> None:
-        if (await self._store.messages.get(message_id))["delivery"] is None:
+    async def _outbound(self, message_id: str) -> MessageDoc:
+        message = await self._store.messages.get(message_id)
+        if message["delivery"] is None:
             raise Conflict("this message was not sent from here")
+        return message
 
     async def _changed(self, found: MessageDoc | None, otherwise: str) -> MessageDoc:
         if found is None:
@@ -245,14 +254,16 @@ class Submit:
 
 
 def _check_window(route: Route, count: int) -> None:
-    """Raises WindowClosed."""
+    """`count`: messages that use the window up; whoever left is not written to in any way. Raises WindowClosed."""
     allowed = window.window_of(route.connector.reply_window(), route.thread, now())
-    if allowed is not None:
+    if allowed is not None and (count or allowed.gone):
         allowed.check(now(), count)
 
 
 def _draft(request: ReplyRequest, route: Route, files: Sequence[AttachmentRef]) -> Draft:
     if request.template is not None:
+        if request.text.strip() or files:
+            raise Invalid("a template goes out alone", {"template": "goes out alone"})
         return parts.of_template(request.template, route, drafting.sender_of(request.actor))
     main = [one.key for one in route.to]
     cc = _copies(request.cc, route, main, "cc")

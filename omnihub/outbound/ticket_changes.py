@@ -2,8 +2,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from omnihub.model.documents import ActorDoc, EventDoc, LastMessage, MessageDoc, Status, TicketDoc
-from omnihub.outbound.content import preview
+from omnihub.model.documents import (
+    OPEN_STATUSES,
+    ActorDoc,
+    EventDoc,
+    MessageDoc,
+    Status,
+    TicketDoc,
+)
+from omnihub.model.previews import last_message, preview
 from omnihub.store.events import event
 
 _DONE = ("resolved", "closed")
@@ -34,16 +41,31 @@ def after_automatic(ticket: TicketDoc, message: MessageDoc) -> dict[str, Any]:
     return {"message_count": ticket["message_count"] + 1, **_reach(ticket, message)}
 
 
+def after_unanswered(ticket: TicketDoc, asked: MessageDoc) -> tuple[dict[str, Any], list[EventDoc]]:
+    """The customer asked what the hub would have answered by itself, but could not: it calls a person."""
+    author = asked["sender"]["name"] or asked["sender"]["key"].rpartition(":")[2]
+    actor = ActorDoc(kind="contact", id=asked["contact_id"], name=author)
+    words = preview(asked["visible_text"])
+    changes: dict[str, Any] = {
+        "last_inbound_id": asked["_id"],
+        "waiting_since": ticket["waiting_since"] or asked["at"],
+        "snoozed_until": None,
+    }
+    if ticket["last_message"] is None or ticket["last_message"]["at"] <= asked["at"]:
+        changes["last_message"] = last_message(asked)
+        changes["last_message_at"] = asked["at"]
+    data = {"channel": asked["channel"], "silent": False, "preview": words}
+    events = [event("message.received", ticket["_id"], actor=actor, message_id=asked["_id"], data=data)]
+    if ticket["status"] not in ("new", "open"):
+        changes |= {"status": "open", "resolved_at": None}
+        kind = "ticket.status" if ticket["status"] in OPEN_STATUSES else "ticket.reopened"
+        events.append(event(kind, ticket["_id"], actor=actor, data={"from": ticket["status"], "to": "open"}))
+    return changes, events
+
+
 def _summary(ticket: TicketDoc, message: MessageDoc) -> dict[str, Any]:
     return {
-        "last_message": LastMessage(
-            id=message["_id"],
-            direction="outbound",
-            channel=message["channel"],
-            preview=preview(message["text"]) or ", ".join(file["filename"] for file in message["attachments"]),
-            author=message["sender"]["name"],
-            at=message["at"],
-        ),
+        "last_message": last_message(message),
         "last_message_at": max(ticket["last_message_at"], message["at"]),
         "message_count": ticket["message_count"] + 1,
         "waiting_since": None,

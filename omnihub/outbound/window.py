@@ -63,7 +63,7 @@ def window_of(rule: ReplyWindow | None, thread: Sequence[MessageDoc], at: dateti
                 deeds.append(granted)
             elif granted is not None:
                 written = granted
-        elif _counts(message):
+        elif _is_taken(message) and counts(message):
             _use([*deeds, *([written] if written else [])], message["at"])
     openings = [*deeds, *([written] if written else [])]
     valid = [one for one in openings if one.until > at]
@@ -79,18 +79,26 @@ def window_of(rule: ReplyWindow | None, thread: Sequence[MessageDoc], at: dateti
 def _granted(message: MessageDoc, rule: ReplyWindow) -> _Opening | None:
     own = message["extra"].get("allowance")
     if own:
-        until = message["at"] + timedelta(seconds=own["seconds"])
+        until = _written_at(message) + timedelta(seconds=own["seconds"])
         return _Opening(until=until, left=int(own["messages"]), allowed=int(own["messages"]))
     if message["kind"] == "notice":
         return None
-    until = message["at"] + timedelta(hours=rule.hours)
+    until = _written_at(message) + timedelta(hours=rule.hours)
     return _Opening(until=until, left=rule.messages, allowed=rule.messages)
 
 
-def _counts(message: MessageDoc) -> bool:
+def _written_at(message: MessageDoc) -> datetime:
+    """The provider counts from there, however late it reached us."""
+    return min(message["at"], message["sent_at"] or message["at"])
+
+
+def counts(message: MessageDoc) -> bool:
+    """Whether it uses up the window where it is sent."""
+    return bool(message["extra"].get("template", {}).get("counts", True))
+
+
+def _is_taken(message: MessageDoc) -> bool:
     """What people sent in the provider's own app counts as ours does; what was never taken does not."""
-    if not message["extra"].get("template", {}).get("counts", True):
-        return False
     return message["delivery"] is None or message["delivery"]["state"] not in _NOT_COUNTED
 
 

@@ -75,8 +75,10 @@ class OutboundWorker:
                 self._wake.set()
 
     async def _sleep(self, seconds: float) -> None:
+        # Not wait_for: Python 3.11's loses a cancellation that comes as the wait ends, and we would never stop.
         try:
-            await asyncio.wait_for(self._wake.wait(), max(_SHORTEST_WAIT, seconds))
+            async with asyncio.timeout(max(_SHORTEST_WAIT, seconds)):
+                await self._wake.wait()
         except TimeoutError:
             return
 

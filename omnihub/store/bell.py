@@ -13,6 +13,11 @@ _GROUP = "workers"
 _RING_SECONDS = 1.0
 
 
+# A door rings whether anybody listens or not: what nobody answers must not pile up.
+_MAX_AT_DOOR = 1_000
+_DOOR_SECONDS = 600
+
+
 def door_bell(account_id: str) -> str:
     """Rung when something came in at this account's door."""
     return f"door:{account_id}"
@@ -40,6 +45,18 @@ class Bell:
                 await pipe.execute()
         except (RedisError, TimeoutError) as error:
             log.warning("bell.ring_failed", bell=name, count=len(ids), error=str(error))
+
+    async def ring_door(self, account_id: str, event_id: str) -> None:
+        """Its listener looks by itself, too: a door that is quiet for a while forgets its rings."""
+        name = door_bell(account_id)
+        stream = self._stream(name)
+        try:
+            async with asyncio.timeout(_RING_SECONDS), self._redis.pipeline(transaction=False) as pipe:
+                pipe.xadd(stream, {"id": event_id}, maxlen=_MAX_AT_DOOR, approximate=True)
+                pipe.expire(stream, _DOOR_SECONDS)
+                await pipe.execute()
+        except (RedisError, TimeoutError) as error:
+            log.warning("bell.ring_failed", bell=name, count=1, error=str(error))
 
     async def answer(self, name: str, consumer: str, count: int, seconds: float) -> list[str] | None:
         """Ids rung since the last answer, at most `count`; [] when the time passed; None when Redis is away."""

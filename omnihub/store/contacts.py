@@ -107,6 +107,10 @@ class Contacts:
         if writes:
             await self._identities.bulk_write(writes, ordered=False, session=session)
 
+    async def add_claims(self, key: str, claims: Sequence[str], session: Session) -> None:
+        added = {"$addToSet": {"claims": {"$each": list(claims)}}}
+        await self._identities.update_one({"_id": key}, added, session=session)
+
     async def move_identities(self, keys: Sequence[str], contact_id: str, evidence: str, session: Session) -> None:
         await self._identities.update_many(
             {"_id": {"$in": list(keys)}},

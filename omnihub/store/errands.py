@@ -39,11 +39,15 @@ class Errands:
         if writes:
             await self._errands.bulk_write(writes, session=session)
 
-    async def take(self, lease_seconds: float) -> Errand | None:
-        """The longest due. It comes again after the lease unless it is done."""
+    async def take(self, lease_seconds: float, *, but: Sequence[tuple[str, str]] = ()) -> Errand | None:
+        """The longest due, not of these kinds for these accounts. It comes again after the lease unless it is
+        done."""
         at = now()
+        query: Doc = {"due": {"$lte": at}}
+        if but:
+            query["$nor"] = [{"kind": kind, "data.account_id": account_id} for kind, account_id in but]
         found: Doc | None = await self._errands.find_one_and_update(
-            {"due": {"$lte": at}},
+            query,
             {"$set": {"due": at + timedelta(seconds=lease_seconds)}, "$inc": {"attempts": 1}},
             sort=[("due", ASCENDING)],
             return_document=ReturnDocument.AFTER,

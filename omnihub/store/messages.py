@@ -47,6 +47,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 
 _EDITS_KEPT = 20
 _GOING_ON = ("ringing", "queued", "talking", "held", "parked")
+# Of each earlier version: all of them stand in one document.
+_EDIT_CHARACTERS = 20_000
 
 # What placing a message needs to know of another one.
 _LINK_FIELDS = {
@@ -242,21 +244,28 @@ class Messages:
         await self._messages.update_one({"_id": message_id}, [{"$set": more}], session=session)
 
     async def amend(self, message_id: str, new: Mapping[str, Any], at: datetime, session: Session) -> bool:
-        """The author's new words; the old ones are kept. False where a later version is known already."""
+        """The author's new words; the old ones are kept. False where nothing new is said, or a later version
+        is known already. What we send is changed by nobody."""
         query = {
             "_id": message_id,
-            "text": {"$ne": new["text"]},
+            "delivery": None,
             "$or": [{"extra.edited_at": {"$exists": False}}, {"extra.edited_at": {"$lt": at}}],
         }
-        earlier = {"$ifNull": ["$extra.edits", []]}
-        version = {"at": {"$ifNull": ["$extra.edited_at", "$at"]}, "text": "$text"}
+        known = {"$ifNull": ["$extra.edits", []]}
+        text = {"$substrCP": ["$text", 0, _EDIT_CHARACTERS]}
+        version = {"at": {"$ifNull": ["$extra.edited_at", "$at"]}, "text": text}
+        added = {"$slice": [{"$concatArrays": [known, [version]]}, -_EDITS_KEPT]}
+        same = {"$eq": ["$text", {"$literal": new["text"]}]}
         changes: Doc = {
-            "extra.edits": {"$slice": [{"$concatArrays": [earlier, [version]]}, -_EDITS_KEPT]},
+            "extra.edits": {"$cond": [same, {"$ifNull": ["$extra.edits", "$$REMOVE"]}, added]},
+            # Of the same words as well, so that an older version that comes late does not replace them.
             "extra.edited_at": {"$literal": at},
         }
         fields = {name: {"$literal": value} for name, value in new.items()}
-        result = await self._messages.update_one(query, [{"$set": changes}, {"$set": fields}], session=session)
-        return bool(result.modified_count)
+        before = await self._messages.find_one_and_update(
+            query, [{"$set": changes}, {"$set": fields}], {"text": 1}, session=session
+        )
+        return before is not None and bool(before["text"] != new["text"])
 
     async def update_state(
         self, message_id: str, fields: Mapping[str, Any], sequence: int, session: Session

@@ -42,9 +42,9 @@ def clean_type(content_type: str) -> str:
 
 
 async def attachment(
-    store: Store, request: web.Request, ref: AttachmentRef, digest: str, *, inline: bool
+    store: Store, request: web.Request, ref: AttachmentRef, digest: str, *, inline: bool, listed: bool = True
 ) -> web.StreamResponse:
-    """Streamed; answers If-None-Match and a single Range."""
+    """Streamed; answers If-None-Match and a single Range. `listed`: search engines may name it."""
     content_type = clean_type(ref["content_type"])
     shown = inline and _INLINE.fullmatch(content_type) is not None
     headers = {
@@ -53,6 +53,7 @@ async def attachment(
         "ETag": f'"{digest}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "bytes",
+        **({} if listed else {"X-Robots-Tag": "noindex"}),
     }
     if digest in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)
@@ -63,6 +64,8 @@ async def attachment(
     response = web.StreamResponse(status=206 if partial else 200, headers=headers)
     response.content_type = content_type
     response.content_length = end - start
+    if request.method == "HEAD":  # aiohttp would send what is written, and it would pass for the next answer
+        return response
     await _write(store, request, response, digest, start, end)
     return response
 

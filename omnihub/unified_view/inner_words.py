@@ -67,6 +67,8 @@ _SENTENCES: Mapping[str, str] = {
     "only what was sent from here and is still there can be taken back": "只能撤回从这里发出且尚未撤回的消息",
     "this is no handle of the customer": "这不是该客户的联系方式",
     "is no handle of the customer": "不是该客户的联系方式",
+    "a template goes out alone": "模板消息须单独发送，不能附带文字或文件",
+    "goes out alone": "须单独发送",
     "this account has no such template": "该账号没有此模板",
     "fill in every blank of the template": "请填写模板中的每一项",
     "the account is disabled: an answer waits until it is enabled": "账号已停用：回复将等到账号启用后发送",

@@ -17,6 +17,6 @@ def routes(deps: Deps) -> Sequence[web.RouteDef]:
             ref, digest = await deps.store.attachments.find(attachment_id)
         except NotFound as error:
             return web.Response(status=404, text=f"{error}\n")
-        return await files.attachment(deps.store, request, ref, digest, inline=True)
+        return await files.attachment(deps.store, request, ref, digest, inline=True, listed=False)
 
-    return [web.get("/shared/{token}/{filename}", fetch)]
+    return [web.get("/shared/{token}/{filename:.*}", fetch)]

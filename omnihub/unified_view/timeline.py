@@ -7,7 +7,7 @@ from omnihub.store.store import Store
 from omnihub.unified_view import views
 
 # These only say that a message is there, which the message itself shows.
-REPEATED_BY_MESSAGE = ("message.received", "message.queued", "note.added")
+REPEATED_BY_MESSAGE = ("message.received", "message.queued", "message.updated", "note.added")
 
 
 async def page(store: Store, ticket_id: str, cursor: str, limit: int) -> views.Doc:

@@ -14,7 +14,6 @@ from omnihub.connectors.registry import Connectors
 from omnihub.model.errors import Invalid, NotFound, OmnihubError, TryLater, Unreadable, Unverified
 from omnihub.model.raw import RawRequest, Reply
 from omnihub.settings import Settings
-from omnihub.store.bell import door_bell
 from omnihub.store.database import PyMongoError, now
 from omnihub.store.journal import JournalUnavailable
 from omnihub.store.store import Store
@@ -133,7 +132,7 @@ class Receiver:
         except TimeoutError as error:
             raise JournalUnavailable("the database did not answer in time") from error
         if "poll" in connector.manifest.arrives:
-            await self._store.bell.ring(door_bell(connector.account.id), [entry.id])
+            await self._store.bell.ring_door(connector.account.id, entry.id)
         return connector.acknowledge(raw, entry.id)
 
     async def _refuse(

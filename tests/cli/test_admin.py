@@ -130,6 +130,34 @@ async def test_a_list_is_given_as_toml(cli: Cli, store: Store) -> None:
     assert settings["captcha"] is True
 
 
+async def test_a_secret_is_renewed_and_the_old_one_kept_for_a_while(
+    cli: Cli, store: Store, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("the-first-signing-secret\n")
+    added = await cli("account", "add", "api", "--name", "App", "--set", f"signing_secret=@{key}")
+    assert added.exit_code == 0, added.output
+    key.write_text("the-second-signing-secret\n")
+    changed = await cli(
+        *("account", "change", "App", "--name", "Our app", "--set", f"signing_secret=@{key}"),
+        *("--set", "previous_signing_secret=the-first-signing-secret"),
+    )
+    assert changed.exit_code == 0, changed.output
+    [account] = await store.accounts.all()
+    assert account.name == "Our app"
+    assert account.settings["signing_secret"] == "the-second-signing-secret"
+    assert account.settings["previous_signing_secret"] == "the-first-signing-secret"
+    assert "signing-secret" not in changed.output
+    cleared = await cli("account", "change", "Our app", "--clear", "previous_signing_secret")
+    assert cleared.exit_code == 0, cleared.output
+    await store.accounts._refresh()
+    [account] = await store.accounts.all()
+    assert not account.settings.get("previous_signing_secret")
+    refused = await cli("account", "change", "Our app", "--set", "no_such_setting=1")
+    assert refused.exit_code != 0
+    assert "no_such_setting" in refused.output
+
+
 async def test_of_two_accounts_of_one_name_the_id_is_asked(cli: Cli, store: Store) -> None:
     await add_mailbox(store)
     await add_mailbox(store)

@@ -408,3 +408,18 @@ async def test_inspect_reads_every_fixture(cli: Cli) -> None:
         )
         for one in line["attachments"]:
             assert set(one) == {"filename", "content_type", "size", "inline", "content_id"}
+
+
+async def test_what_has_no_ticket_is_exported_too(cli: Cli, store: Store) -> None:
+    """A notice that belongs to no exchange, such as somebody's follow."""
+    account = await store.accounts.add(channel="email", name="Desk", settings={}, secret_names=frozenset())
+    notice = {
+        "_id": "n1", "account_id": account.id, "external_id": "follow-1", "fingerprint": "", "aliases": [],
+        "refs": [], "direction": "inbound", "conversation_id": "", "ticket_id": "", "delivery": None,
+        "placement": {"rule": "notice", "reason": "", "data": {}}, "sent_at": None,
+        "at": datetime(2026, 11, 22, tzinfo=UTC),
+    }  # fmt: skip
+    await store.db["messages"].insert_one(notice)
+    done = await cli("export", "messages", "--account", "Desk")
+    assert done.exit_code == 0, done.output
+    assert orjson.loads(done.stdout)["ticket_number"] is None

@@ -40,7 +40,7 @@ async def test_it_starts_from_the_repository_root() -> None:
     [
         *commands(),
         ("user", "add"), ("user", "list"), ("user", "reset"),
-        ("account", "add"), ("account", "list"), ("account", "test"), ("account", "enable"),
+        ("account", "add"), ("account", "change"), ("account", "list"), ("account", "test"), ("account", "enable"),
         ("account", "disable"), ("inspect", "email"), ("export", "messages"), ("settings", "show"),
     ],
     ids=" ".join,

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -48,6 +49,8 @@ from omnihub.settings import Settings as HubSettings
 from omnihub.store.store import Store
 from omnihub.webhooks.receive import Receiver
 
+# On PATH, or the one that comes along as a package.
+NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 README = (Path(api.__file__).parent / "README.md").read_text("utf-8")
 MESSAGE: Mapping[str, Any] = {"id": "m-1", "sender": {"id": "u-1001"}, "text": "hello"}
@@ -475,7 +478,7 @@ def test_the_readmes_python_example_agrees() -> None:
     assert not names["genuine"](SECRET, signed_now(body), body + b" ")
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+@pytest.mark.skipif(NODE is None, reason="Node is not installed")
 async def test_the_readmes_node_example_agrees() -> None:
     body = '{"text":"你好"}'
     headers = {name.lower(): value for name, value in signed_now(body.encode()).items()}
@@ -483,7 +486,7 @@ async def test_the_readmes_node_example_agrees() -> None:
         f"console.log(genuine({json.dumps(SECRET)}, {json.dumps(headers)}, Buffer.from({json.dumps(body)})),"
         f" genuine({json.dumps(SECRET)}, {json.dumps(headers)}, Buffer.from('x')));"
     )
-    assert await run("node", "-", stdin=script.encode()) == b"true false\n"
+    assert await run(str(NODE), "-", stdin=script.encode()) == b"true false\n"
 
 
 def test_openapi_refers_only_to_what_it_holds() -> None:

@@ -17,7 +17,7 @@ from omnihub.connectors.wecom.sending import Pace, Repeats
 from omnihub.connectors.wecom.simulator import AGENT_ID, NAME, OUTSIDER, Simulator
 from omnihub.connectors.wecom_api.people import employee
 from omnihub.connectors.wecom_api.platform import CORP_ID
-from omnihub.connectors.wecom_api.profiles import phone_key
+from omnihub.connectors.wecom_api.profiles import email_claims, phone_key
 from omnihub.model.errors import Refused, TryLater, Uncertain
 from omnihub.model.inbound import LentMedia
 from omnihub.model.outgoing import Outgoing, OutgoingAttachment
@@ -272,6 +272,12 @@ def test_only_whole_phone_numbers_are_proven() -> None:
     assert phone_key("138 0013-8000") == "phone:+8613800138000"
     assert phone_key("+85251234567") == "phone:+85251234567"
     assert [phone_key(mobile) for mobile in ("", "12345", "138****8000", "++1")] == ["", "", "", ""]
+
+
+def test_an_address_of_the_companys_book_is_only_a_claim() -> None:
+    read = {"email": " Li.Na@Example.test ", "biz_mail": "li.na@corp.example.test"}
+    assert email_claims(read) == ("email:li.na@example.test", "email:li.na@corp.example.test")
+    assert email_claims({"email": "none", "biz_mail": None}) == ()
 
 
 async def test_the_connection_test_finds_what_is_wrong(simulator: Simulator, connect: Connect) -> None:

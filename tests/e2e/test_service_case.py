@@ -27,12 +27,15 @@ async def test_a_repair_is_one_ticket_whatever_way_the_customer_takes(
     await customer.channel("wechat").click()
     await customer.at("invent-name").fill(f"陈晓{mark}")
     await customer.at("invent").click()
+    await expect(customer.person(f"陈晓{mark}")).to_have_attribute("aria-current", "true")
     await customer.write(report)
 
     number = await desk.ticket_with(report)
     await desk.open(number)
     await desk.at("claim").click()
+    await expect(desk.at("claim")).to_have_count(0)
     await desk.send("师傅周一上午九点到。")
+    await expect(desk.messages("outbound")).to_contain_text("师傅周一上午九点到。")
     await expect(customer.lines("desk")).to_contain_text("师傅周一上午九点到。", timeout=30_000)
 
     # Asked after in WeChat: the hub answers by itself, and nobody is called.

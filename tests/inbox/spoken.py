@@ -19,7 +19,7 @@ from omnihub.inbox.media import MEDIA, MediaErrands
 from omnihub.inbox.profiles import PROFILE, ProfileErrands
 from omnihub.inbox.progress import PROGRESS
 from omnihub.model.account import Account, AccountPolicy
-from omnihub.model.documents import ContactDoc, EventDoc, MessageDoc, TicketDoc
+from omnihub.model.documents import ActorDoc, ContactDoc, EventDoc, MessageDoc, TicketDoc
 from omnihub.model.errors import Unreadable
 from omnihub.model.inbound import FetchedMedia, Handle, Inbound, InboundMessage, LentMedia, Profile
 from omnihub.model.outgoing import Outgoing, SendResult
@@ -31,6 +31,8 @@ from omnihub.settings import Settings
 from omnihub.store.database import now
 from omnihub.store.store import Store
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+BEA = ActorDoc(kind="user", id="bea", name="Bea")
 MANIFEST = Manifest(
     key="spoken",
     label=Words(en="Spoken", zh="口述"),
@@ -152,3 +154,7 @@ def said(external_id: str, text: str = "Hello", *, who: str = "ann", **given: An
     sender: Mapping[str, Any] = {"key": f"spoken:{who}", "name": who.title(), **given.pop("sender", {})}
     fields: dict[str, Any] = {"thread_key": who, "text": text, "visible_text": text, **given}
     return InboundMessage(external_id=external_id, sender=Handle(**sender), **fields)
+
+
+def picture(name: str = "p1") -> LentMedia:
+    return LentMedia(ref={"id": name}, content_type="image/png", label="image")

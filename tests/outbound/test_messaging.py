@@ -8,7 +8,7 @@ from outbound_scripted import Provider, manifest
 from outbound_world import ANNA, World
 
 from omnihub.connectors.contract import Capabilities, MediaRule, ReplyWindow, Template, TemplateField
-from omnihub.model.errors import Conflict, Invalid, Refused, WindowClosed
+from omnihub.model.errors import Conflict, Invalid, Refused, Uncertain, WindowClosed
 from omnihub.model.outgoing import TemplateUse
 from omnihub.outbound.gestures import Gestures
 from omnihub.outbound.window import window_of
@@ -133,7 +133,7 @@ class TestWindows:
             await world.reply(ticket, "too many", force=True)
 
     async def test_who_left_cannot_be_written_to_until_they_are_back(self, world: World) -> None:
-        account, _ = await world.account(chat(reply_window=RULE))
+        account, provider = await world.account(chat(reply_window=RULE))
         ticket, conversation, _ = await world.case(account)
         notice = {"kind": "notice", "silent": True}
         await world.says(ticket, conversation, "Unfollowed", extra={"reachable": False}, **notice)
@@ -141,8 +141,57 @@ class TestWindows:
             await world.reply(ticket, "hello", force=True)
         [option] = await world.options.of(ticket)
         assert not option["can_reply"]
+        assert option["window"] is not None
+        assert option["window"]["gone"]
+        provider.templates = (BOOKED,)
+        booked = TemplateUse(id="booked", values={"name": "Mr Li", "day": "Monday"})
+        with pytest.raises(WindowClosed, match="has left"):
+            await world.reply(ticket, "", force=True, template=booked)
         await world.says(ticket, conversation, "I am back")
         await world.reply(ticket, "hello", force=True)
+
+    async def test_many_deeds_after_the_last_message_do_not_hide_it(self, world: World) -> None:
+        account, _ = await world.account(chat(reply_window=RULE))
+        ticket, conversation, first = await world.case(account)
+        for _ in range(51):
+            await world.says(ticket, conversation, "Opened a page", kind="notice", silent=True)
+        told = {"last_inbound_id": first["_id"]}
+        await world.store.db["conversations"].update_one({"_id": conversation["_id"]}, {"$set": told})
+        await world.store.db["tickets"].update_one({"_id": ticket["_id"]}, {"$set": told})
+        await world.reply(ticket, "hello")
+
+    async def test_begin_when_the_customer_wrote_and_not_when_we_heard(self, world: World) -> None:
+        account, _ = await world.account(chat(reply_window=RULE))
+        ticket, _, _ = await world.case(account, sent_at=now() - timedelta(hours=49))
+        with pytest.raises(WindowClosed):
+            await world.reply(ticket, "late")
+
+    async def test_that_closed_meanwhile_let_nothing_be_sent_again(self, world: World) -> None:
+        account, provider = await world.account(chat(reply_window=ReplyWindow(hours=48, messages=1)))
+        provider.answers["hello"] = [Refused("45015 out of time")]
+        ticket, _, first = await world.case(account)
+        message = await world.reply(ticket, "hello")
+        await world.deliver()
+        assert await world.state(message) == "failed"
+        await world.set(first, {"at": now() - timedelta(hours=50)})
+        with pytest.raises(WindowClosed):
+            await world.submit.resend(message["_id"], ANNA)
+        assert await world.state(message) == "failed"
+        await world.set(first, {"at": now() - timedelta(hours=1)})
+        await world.submit.resend(message["_id"], ANNA)
+        await world.deliver()
+        assert provider.texts() == ["hello"]
+
+    async def test_do_not_count_an_uncertain_message_against_itself(self, world: World) -> None:
+        account, provider = await world.account(chat(reply_window=ReplyWindow(hours=48, messages=1)))
+        provider.answers["hello"] = [Uncertain("no answer")]
+        ticket, _, _ = await world.case(account)
+        message = await world.reply(ticket, "hello")
+        await world.deliver()
+        assert await world.state(message) == "uncertain"
+        await world.submit.resend(message["_id"], ANNA)
+        await world.deliver()
+        assert await world.state(message) == "sent"
 
     async def test_without_a_rule_only_leaving_closes(self, world: World) -> None:
         account, _ = await world.account(chat())
@@ -175,6 +224,17 @@ class TestTemplates:
         [sent] = provider.sent
         assert sent.text == "Mr Li comes on Monday."
         assert sent.template == TemplateUse(id="booked", values=values)
+
+    async def test_stand_alone_so_that_nothing_written_beside_them_is_lost(self, world: World) -> None:
+        account, provider = await world.account(chat())
+        provider.templates = (BOOKED,)
+        ticket, _, _ = await world.case(account)
+        used = TemplateUse(id="booked", values={"name": "Mr Li", "day": "Monday"})
+        with pytest.raises(Invalid, match="goes out alone"):
+            await world.reply(ticket, "And bring the key.", template=used)
+        attached = await files(world, ("a.png", "image/png", 10))
+        with pytest.raises(Invalid, match="goes out alone"):
+            await world.reply(ticket, "", template=used, attachment_ids=attached)
 
     async def test_need_every_blank(self, world: World) -> None:
         account, provider = await world.account(chat())

@@ -275,7 +275,7 @@ class TestWindow:
         await world.submit.cancel(taken_back["_id"], ANNA)
         [option] = await world.options.of(ticket)
         until = (first["at"] + timedelta(hours=48)).isoformat()
-        assert option["window"] == {"until": until, "left": 1, "allowed": 2}
+        assert option["window"] == {"until": until, "left": 1, "allowed": 2, "gone": False}
         await world.reply(ticket, "three")
         with pytest.raises(WindowClosed, match="all 2 answers"):
             await world.reply(ticket, "four")

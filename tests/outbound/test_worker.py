@@ -10,7 +10,7 @@ from outbound_world import ANNA, World
 from omnihub.connectors.contract import Toolbox
 from omnihub.model.errors import Conflict, Refused, TryLater, Uncertain
 from omnihub.model.outgoing import Outgoing, SendResult
-from omnihub.outbound.worker import DISABLED
+from omnihub.outbound.worker import DISABLED, OutboundWorker
 from omnihub.settings import Settings
 from omnihub.store.attachments import NewAttachment
 from omnihub.store.database import now
@@ -420,3 +420,16 @@ async def test_many_blocked_conversations_starve_nobody(
         await reached(world, last, "sent", eventually)
     assert provider.texts() == ["free"]
     assert isinstance(world.connectors, ScriptedConnectors)
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_ring_at_the_very_moment_of_stopping_does_not_keep_the_worker(world: World, steps: int) -> None:
+    worker = OutboundWorker(world.store, world.connectors, world.settings)
+    resting = asyncio.create_task(worker._sleep(3600))
+    await asyncio.sleep(0)
+    worker._wake.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if resting.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await resting

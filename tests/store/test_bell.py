@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from omnihub.store.bell import Bell
+from omnihub.store.bell import Bell, door_bell
 from omnihub.store.engines import Endpoints
 
 
@@ -23,3 +23,15 @@ async def test_who_listens_ends_when_cancelled_even_while_connecting(endpoints: 
 async def _listen(bell: Bell) -> None:
     while True:
         await bell.answer("intake", "somebody", 10, 0.5)
+
+
+async def test_a_door_where_nobody_listens_forgets_its_rings(endpoints: Endpoints) -> None:
+    redis = Redis.from_url(endpoints.redis_url)
+    bell, name = Bell(redis, "test:"), door_bell("quiet")
+    await bell.answer(name, "somebody", 10, 0.01)  # a listener that has gone since
+    for number in range(1500):
+        await bell.ring_door("quiet", f"event {number}")
+    assert await bell.waiting(name) < 1200
+    assert 0 < await redis.ttl(f"test:bell:{name}") <= 600
+    assert await bell.answer(name, "somebody", 1, 0.01)
+    await redis.aclose()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonSchema } from '@/api/types'
 import { keyFor, moved } from '@/lib/formFields'
-import { defaultValues, fieldSpecs, isShown, readPresets, sections, submittedValues, withPreset } from '@/lib/schemaForm'
+import { defaultValues, entryName, entrySpec, fieldSpecs, isShown, readPresets, sections, submittedValues, withPreset } from '@/lib/schemaForm'
 
 const schema: JsonSchema = {
   $defs: { Server: { type: 'object', title: 'Server', properties: { host: { type: 'string' }, port: { type: 'integer', default: 993 } } } },
@@ -66,6 +66,35 @@ describe('a form from a schema', () => {
     const [token] = fieldSpecs({ properties: { token: { type: 'string', shown_if: { auth: 'oauth2' } } } })
     expect(isShown(token!, { auth: 'oauth2' })).toBe(true)
     expect(isShown(token!, { auth: 'password' })).toBe(false)
+  })
+})
+
+describe('a list of entries with fields of their own', () => {
+  const [list] = fieldSpecs({
+    $defs: {
+      Blank: { type: 'object', properties: { key: { type: 'string' } }, required: ['key'] },
+      Prepared: { type: 'object', properties: { name: { type: 'string', maxLength: 100 }, kind: { type: 'string', enum: ['news', 'menu'] }, blanks: { type: 'array', items: { $ref: '#/$defs/Blank' }, default: [] } }, required: ['name'] },
+    },
+    properties: { prepared: { type: 'array', items: { $ref: '#/$defs/Prepared' }, maxItems: 9, default: [] } },
+  })
+  it('knows its inputs, and those of lists inside', () => {
+    expect(list).toMatchObject({ kind: 'objects', maxItems: 9 })
+    expect(list!.fields.map((one) => [one.id, one.kind, one.required])).toEqual([['name', 'text', true], ['kind', 'select', false], ['blanks', 'objects', false]])
+    expect(list!.fields[2]!.fields.map((one) => one.id)).toEqual(['key'])
+  })
+  it('names an entry’s inputs as the server names its faults', () => {
+    const blanks = entrySpec(list!.fields[2]!, list!, 3)
+    expect(blanks.id).toBe('prepared.3.blanks')
+    expect(entrySpec(blanks.fields[0]!, blanks, 0).id).toBe('prepared.3.blanks.0.key')
+  })
+  it('gives a long text its lines', () => {
+    const kinds = fieldSpecs({ properties: { body: { type: 'string', maxLength: 2000 }, url: { type: 'string', maxLength: 1000 } } }).map((one) => one.kind)
+    expect(kinds).toEqual(['textarea', 'text'])
+  })
+  it('calls an entry by what it is called', () => {
+    expect(entryName({ id: 'x', name: ' Shipped ' })).toBe('Shipped')
+    expect(entryName({ key: 'thing1' })).toBe('thing1')
+    expect(entryName(undefined)).toBe('')
   })
 })
 

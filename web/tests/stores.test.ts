@@ -117,6 +117,33 @@ describe('the open ticket', () => {
     open.takeTicket(ticket({ last_inbound_id: 'M1', version: 2 }))
     expect(open.ticket?.last_inbound_id).toBe('M2')
   })
+  it('looks further up for a message that changed there', async () => {
+    let text = 'before'
+    const said = (id: string, hour: number, words = id) => ({ kind: 'message', message: message({ id, text: words, at: `2026-01-02T0${hour}:00:00Z` }) })
+    serve({
+      'GET /tickets/T1/timeline?cursor=up': () => ({ body: { items: [said('old', 1, text), said('next', 2)], next: 'further' } }),
+      'GET /tickets/T1/timeline': { body: { items: [said('M1', 5)], next: 'up' } },
+      'GET /tickets/1/timeline': { body: { items: [said('M1', 5)], next: 'up' } },
+      'GET /tickets/1': { body: detail },
+    })
+    const open = useTicket()
+    await open.open(1)
+    await open.loadOlder()
+    text = 'after'
+    await open.refreshTimeline()
+    expect(open.messages.map((one) => one.text)).toEqual(['before', 'next', 'M1'])
+    await open.refreshTimeline(['old', 'never shown'])
+    expect(open.messages.map((one) => one.text)).toEqual(['after', 'next', 'M1'])
+    expect(open.older).toBe('further')
+  })
+  it('knows the customer’s name by any key of theirs', async () => {
+    const identity = { key: 'wechat:a:o1', channel: 'wechat', name: '', claims: [], evidence: '' }
+    serve({ 'GET /tickets/1/timeline': { body: { items: [], next: null } }, 'GET /tickets/1': { body: { ...detail, ticket: ticket(), contact: { ...detail.contact, identities: [identity] } } } })
+    const open = useTicket()
+    await open.open(1)
+    expect(open.customerName('wechat:a:o1')).toBe('Anna')
+    expect(open.customerName('wechat:a:o2')).toBe('')
+  })
 })
 
 describe('what a reply claims to know', () => {

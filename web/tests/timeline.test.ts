@@ -32,4 +32,11 @@ describe('the timeline', () => {
     ])
     expect(rows.map((row) => row.type)).toEqual(['day', 'message', 'day', 'event'])
   })
+  it('shows what was done without words as a line, and what changed in the message itself', () => {
+    const rows = timelineRows([
+      { kind: 'message', message: message({ id: 'n', kind: 'notice', at: at(1) }) },
+      ...['message.edited', 'message.recalled', 'message.media'].map((type, index): TimelineItem => ({ kind: 'event', event: event({ id: `e${index}`, type, at: at(2) }) })),
+    ])
+    expect(rows.map((row) => row.type)).toEqual(['day', 'notice'])
+  })
 })

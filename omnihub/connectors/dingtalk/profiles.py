@@ -1,5 +1,6 @@
 """Who a member is. open.dingtalk.com, query user details (read 2026-11)."""
 
+import re
 from contextlib import suppress
 
 import aiohttp
@@ -15,6 +16,7 @@ from omnihub.model.inbound import Handle, Profile
 
 _AVATAR_BYTES = 2_097_152
 _NOBODY = "60121"
+_EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+")
 _CHINA = "86"
 
 
@@ -30,7 +32,18 @@ async def profile(api: Api, http: aiohttp.ClientSession, handle: Handle) -> Prof
         if refused.details.get("provider_code") == _NOBODY:
             return None
         raise
-    return Profile(name=text_of(told, "name"), avatar=await _avatar(http, api, told), proven=_proven(told))
+    return Profile(
+        name=text_of(told, "name"),
+        avatar=await _avatar(http, api, told),
+        proven=_proven(told),
+        claims=_claims(told),
+    )
+
+
+def _claims(told: Fields) -> tuple[str, ...]:
+    """What stands in the company's address book: nobody has checked that it is theirs."""
+    email = text_of(told, "email").strip().lower()
+    return (f"email:{email}",) if _EMAIL.fullmatch(email) else ()
 
 
 def _proven(told: Fields) -> tuple[str, ...]:

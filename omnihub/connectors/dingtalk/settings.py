@@ -1,10 +1,11 @@
 import re
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
 from omnihub.connectors.dingtalk.addresses import is_safe, split
+from omnihub.connectors.fields import shown
 from omnihub.connectors.sealed import decode_key
 
 Mode = Literal["stream", "http"]
@@ -12,32 +13,12 @@ _PLACE = re.compile(r"(?:[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d
 _ID = r"^[A-Za-z0-9_.\-]{1,128}$"
 
 
-def _shown(
-    title: str,
-    title_zh: str,
-    group: str,
-    *,
-    help_en: str = "",
-    help_zh: str = "",
-    advanced: bool = False,
-    **more: Any,
-) -> Any:
-    """A field with its words; `more` goes to pydantic's Field."""
-    extra: dict[str, JsonValue] = {
-        "title_zh": title_zh,
-        "description_zh": help_zh,
-        "group": group,
-        "advanced": advanced,
-    }
-    return Field(title=title, description=help_en, json_schema_extra=extra, **more)
-
-
 class Settings(ChannelSettings):
-    client_id: str = _shown("Client ID (AppKey)", "应用 Client ID（AppKey）", "robot", pattern=_ID)
-    client_secret: SecretStr = _shown(
+    client_id: str = shown("Client ID (AppKey)", "应用 Client ID（AppKey）", "robot", pattern=_ID)
+    client_secret: SecretStr = shown(
         "Client Secret (AppSecret)", "应用 Client Secret（AppSecret）", "robot", min_length=8
     )
-    mode: Mode = _shown(
+    mode: Mode = shown(
         "How messages arrive",
         "消息接收方式",
         "robot",
@@ -45,7 +26,7 @@ class Settings(ChannelSettings):
         help_en="stream: the hub connects to DingTalk, no public address needed. http: DingTalk calls the hub.",
         help_zh="stream：由本系统主动连接钉钉，无需公网地址。http：由钉钉回调本系统。",
     )
-    robot_code: str = _shown(
+    robot_code: str = shown(
         "Robot code",
         "机器人编码（robotCode）",
         "robot",
@@ -54,7 +35,7 @@ class Settings(ChannelSettings):
         help_en="Empty: the same as the Client ID, as it is for a robot of an internal app.",
         help_zh="留空则与 Client ID 相同，企业内部应用的机器人即是如此。",
     )
-    corp_id: str = _shown(
+    corp_id: str = shown(
         "CorpId of your organisation",
         "企业 CorpId",
         "robot",
@@ -63,7 +44,7 @@ class Settings(ChannelSettings):
         help_en="Only needed to begin conversations with members who have not written yet.",
         help_zh="仅在需要主动联系尚未来信的成员时填写。",
     )
-    previous_client_secret: SecretStr = _shown(
+    previous_client_secret: SecretStr = shown(
         "Previous Client Secret",
         "旧的 Client Secret",
         "robot",
@@ -73,7 +54,7 @@ class Settings(ChannelSettings):
         help_zh="更换密钥期间填写：仍接受用旧密钥签名的回调。",
     )
 
-    mention_author: bool = _shown(
+    mention_author: bool = shown(
         "Mention the author with @ in group answers",
         "群聊回复时 @ 提问者",
         "replies",
@@ -81,7 +62,7 @@ class Settings(ChannelSettings):
         help_en="Possible while the session of the answered message lasts, about 90 minutes.",
         help_zh="仅在被回复消息的会话有效期内（约 90 分钟）可用。",
     )
-    pictures_by_link: bool = _shown(
+    pictures_by_link: bool = shown(
         "Send pictures as a link to this hub",
         "以链接方式发送图片",
         "replies",
@@ -90,7 +71,7 @@ class Settings(ChannelSettings):
         help_en="Off: pictures are uploaded to DingTalk. On: DingTalk fetches them; the hub must be public.",
         help_zh="关闭：图片上传到钉钉。打开：由钉钉从本系统下载，本系统须可公网访问。",
     )
-    session_hosts: tuple[str, ...] = _shown(
+    session_hosts: tuple[str, ...] = shown(
         "Hosts that answers may be posted to",
         "允许的会话回复域名",
         "replies",
@@ -100,7 +81,7 @@ class Settings(ChannelSettings):
         help_zh="回复地址来自消息本身，而钉钉不对消息体签名，因此只允许发往这些域名。",
     )
 
-    event_token: SecretStr = _shown(
+    event_token: SecretStr = shown(
         "Event token",
         "事件订阅 token",
         "events",
@@ -108,11 +89,11 @@ class Settings(ChannelSettings):
         help_en="Events by HTTP only.",
         help_zh="仅用于 HTTP 方式的事件订阅。",
     )
-    event_aes_key: SecretStr = _shown("Event encryption key", "事件订阅 aes_key", "events", default=SecretStr(""))
-    previous_event_aes_key: SecretStr = _shown(
+    event_aes_key: SecretStr = shown("Event encryption key", "事件订阅 aes_key", "events", default=SecretStr(""))
+    previous_event_aes_key: SecretStr = shown(
         "Previous event encryption key", "旧的 aes_key", "events", default=SecretStr(""), advanced=True
     )
-    event_owner: str = _shown(
+    event_owner: str = shown(
         "Owner of the events",
         "事件归属标识",
         "events",
@@ -123,7 +104,7 @@ class Settings(ChannelSettings):
         help_zh="留空为 Client ID。通过 API 注册的事件填 CorpId，第三方企业应用填 SuiteKey。",
     )
 
-    stream_connections: int = _shown(
+    stream_connections: int = shown(
         "Stream connections",
         "Stream 连接数",
         "advanced",
@@ -134,7 +115,7 @@ class Settings(ChannelSettings):
         help_en="With two, messages keep coming while DingTalk moves one of them.",
         help_zh="两条连接可在钉钉切换其中一条时不中断接收。",
     )
-    max_skew_seconds: int = _shown(
+    max_skew_seconds: int = shown(
         "Oldest signature taken (seconds)",
         "签名最大时差（秒）",
         "advanced",
@@ -143,8 +124,8 @@ class Settings(ChannelSettings):
         le=86_400,
         advanced=True,
     )
-    api_url: str = _shown("API address", "API 地址", "advanced", default="https://api.dingtalk.com", advanced=True)
-    oapi_url: str = _shown(
+    api_url: str = shown("API address", "API 地址", "advanced", default="https://api.dingtalk.com", advanced=True)
+    oapi_url: str = shown(
         "Older API's address", "旧版 API 地址", "advanced", default="https://oapi.dingtalk.com", advanced=True
     )
 

@@ -156,7 +156,8 @@ class Gateway:
         rules = self._state.rules
         for left in reversed(range(rules.deliveries)):
             try:
-                await asyncio.wait_for(delivery.taken.wait(), random.uniform(*rules.redeliver_seconds))
+                async with asyncio.timeout(random.uniform(*rules.redeliver_seconds)):
+                    await delivery.taken.wait()
                 return
             except TimeoutError:
                 if left:

@@ -1,14 +1,14 @@
 import ipaddress
 import re
 import ssl
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
 from omnihub.connectors.email.presets import PRESETS, Provider, with_preset
+from omnihub.connectors.fields import shown
 
 TransportSecurity = Literal["tls", "starttls", "none"]
 FromStyle = Literal["desk", "author", "author_via_desk"]
@@ -18,42 +18,16 @@ _BY_OAUTH = {"auth": "oauth2"}
 START_FROM = r"^(now|all|days:[1-9]\d{0,3})$"
 
 
-def _shown(
-    title: str,
-    title_zh: str,
-    group: str,
-    *,
-    help_en: str = "",
-    help_zh: str = "",
-    advanced: bool = False,
-    widget: str = "",
-    presets: Mapping[str, Mapping[str, Any]] | None = None,
-    shown_if: Mapping[str, str] | None = None,
-    **more: Any,
-) -> Any:
-    """A field with its words; `more` goes to pydantic's Field."""
-    extra: dict[str, JsonValue] = {
-        "title_zh": title_zh,
-        "description_zh": help_zh,
-        "group": group,
-        "advanced": advanced,
-        **({"widget": widget} if widget else {}),
-        **({"shown_if": dict(shown_if)} if shown_if else {}),
-        **({"presets": {key: dict(values) for key, values in presets.items()}} if presets else {}),
-    }
-    return Field(title=title, description=help_en, json_schema_extra=extra, **more)
-
-
 class Settings(ChannelSettings):
-    provider: Provider = _shown(
+    provider: Provider = shown(
         "Provider",
         "服务商",
         "mailbox",
         default="custom",
         presets={key: preset.values for key, preset in PRESETS.items()},
     )
-    address: str = _shown("Mailbox address", "邮箱地址", "mailbox")
-    sender_name: str = _shown(
+    address: str = shown("Mailbox address", "邮箱地址", "mailbox")
+    sender_name: str = shown(
         "Sender name",
         "发件人名称",
         "mailbox",
@@ -61,7 +35,7 @@ class Settings(ChannelSettings):
         help_en="Shown to customers.",
         help_zh="客户看到的名称。",
     )
-    aliases: list[str] = _shown(
+    aliases: list[str] = shown(
         "Other addresses of this mailbox",
         "此邮箱的其他地址",
         "mailbox",
@@ -70,8 +44,8 @@ class Settings(ChannelSettings):
         help_en="Mail from these is never taken for a customer's.",
         help_zh="来自这些地址的邮件不会被当作客户来信。",
     )
-    auth: Literal["password", "oauth2"] = _shown("Sign-in", "登录方式", "mailbox", default="password")
-    username: str = _shown(
+    auth: Literal["password", "oauth2"] = shown("Sign-in", "登录方式", "mailbox", default="password")
+    username: str = shown(
         "User name",
         "用户名",
         "mailbox",
@@ -80,16 +54,14 @@ class Settings(ChannelSettings):
         help_en="Empty: the mailbox address.",
         help_zh="留空则使用邮箱地址。",
     )
-    password: SecretStr = _shown(
-        "Password or authorisation code", "密码或授权码", "mailbox", default=SecretStr("")
-    )
+    password: SecretStr = shown("Password or authorisation code", "密码或授权码", "mailbox", default=SecretStr(""))
 
-    receive: bool = _shown("Read the mailbox over IMAP", "通过 IMAP 收信", "receiving", default=True)
-    imap_host: str = _shown("IMAP server", "IMAP 服务器", "receiving", default="")
-    imap_port: int = _shown("IMAP port", "IMAP 端口", "receiving", default=993, ge=1, le=65535)
-    imap_security: TransportSecurity = _shown("IMAP encryption", "IMAP 加密", "receiving", default="tls")
-    folders: list[str] = _shown("Folders to read", "收信文件夹", "receiving", default=["INBOX"], min_length=1)
-    start_from: str = _shown(
+    receive: bool = shown("Read the mailbox over IMAP", "通过 IMAP 收信", "receiving", default=True)
+    imap_host: str = shown("IMAP server", "IMAP 服务器", "receiving", default="")
+    imap_port: int = shown("IMAP port", "IMAP 端口", "receiving", default=993, ge=1, le=65535)
+    imap_security: TransportSecurity = shown("IMAP encryption", "IMAP 加密", "receiving", default="tls")
+    folders: list[str] = shown("Folders to read", "收信文件夹", "receiving", default=["INBOX"], min_length=1)
+    start_from: str = shown(
         "Start with",
         "起始范围",
         "receiving",
@@ -98,7 +70,7 @@ class Settings(ChannelSettings):
         help_en="now: only new mail; days:30: the last 30 days; all: everything in the folders.",
         help_zh="now：只收新邮件；days:30：最近 30 天；all：文件夹中的全部邮件。",
     )
-    read_sent: bool = _shown(
+    read_sent: bool = shown(
         "Also read the Sent folder",
         "同时读取已发送文件夹",
         "receiving",
@@ -107,7 +79,7 @@ class Settings(ChannelSettings):
         help_en="Answers written in another mail program then show in the ticket.",
         help_zh="在其他邮件程序中写的回复也会出现在工单里。",
     )
-    sent_folder: str = _shown(
+    sent_folder: str = shown(
         "Sent folder",
         "已发送文件夹",
         "receiving",
@@ -116,7 +88,7 @@ class Settings(ChannelSettings):
         help_en="Empty: found by itself.",
         help_zh="留空则自动查找。",
     )
-    poll_seconds: int = _shown(
+    poll_seconds: int = shown(
         "Look for mail at least every (seconds)",
         "至少每隔多少秒检查一次",
         "receiving",
@@ -125,7 +97,7 @@ class Settings(ChannelSettings):
         le=3600,
         advanced=True,
     )
-    rescan_days: int = _shown(
+    rescan_days: int = shown(
         "Days to read again when the server renumbers a folder",
         "服务器重新编号后回看的天数",
         "receiving",
@@ -134,7 +106,7 @@ class Settings(ChannelSettings):
         le=3650,
         advanced=True,
     )
-    max_mail_bytes: int = _shown(
+    max_mail_bytes: int = shown(
         "Largest mail to fetch whole (bytes)",
         "完整收取的最大邮件（字节）",
         "receiving",
@@ -145,10 +117,10 @@ class Settings(ChannelSettings):
         help_zh="更大的邮件只保留开头部分，并在工单中注明。",
     )
 
-    smtp_host: str = _shown("SMTP server", "SMTP 服务器", "sending", default="")
-    smtp_port: int = _shown("SMTP port", "SMTP 端口", "sending", default=465, ge=1, le=65535)
-    smtp_security: TransportSecurity = _shown("SMTP encryption", "SMTP 加密", "sending", default="tls")
-    smtp_username: str = _shown(
+    smtp_host: str = shown("SMTP server", "SMTP 服务器", "sending", default="")
+    smtp_port: int = shown("SMTP port", "SMTP 端口", "sending", default=465, ge=1, le=65535)
+    smtp_security: TransportSecurity = shown("SMTP encryption", "SMTP 加密", "sending", default="tls")
+    smtp_username: str = shown(
         "SMTP user name",
         "SMTP 用户名",
         "sending",
@@ -157,13 +129,11 @@ class Settings(ChannelSettings):
         help_en="Empty: as for IMAP.",
         help_zh="留空则与 IMAP 相同。",
     )
-    smtp_password: SecretStr = _shown(
-        "SMTP password", "SMTP 密码", "sending", default=SecretStr(""), advanced=True
-    )
-    smtp_connections: int = _shown(
+    smtp_password: SecretStr = shown("SMTP password", "SMTP 密码", "sending", default=SecretStr(""), advanced=True)
+    smtp_connections: int = shown(
         "SMTP connections at once", "SMTP 并发连接数", "sending", default=3, ge=1, le=20, advanced=True
     )
-    from_style: FromStyle = _shown(
+    from_style: FromStyle = shown(
         "Name on replies",
         "回复的署名",
         "sending",
@@ -171,7 +141,7 @@ class Settings(ChannelSettings):
         help_en="desk: the sender name; author: the agent's; author_via_desk: both.",
         help_zh="desk：发件人名称；author：客服姓名；author_via_desk：两者都显示。",
     )
-    subject_tag: bool = _shown(
+    subject_tag: bool = shown(
         "Ticket number in the subject",
         "主题中附加工单号",
         "sending",
@@ -179,9 +149,9 @@ class Settings(ChannelSettings):
         help_en="As in [#1234].",
         help_zh="形如 [#1234]。",
     )
-    quote_history: bool = _shown("Quote the message being answered", "引用原邮件", "sending", default=True)
-    signature: str = _shown("Signature", "签名", "sending", default="")
-    plus_addressing: bool = _shown(
+    quote_history: bool = shown("Quote the message being answered", "引用原邮件", "sending", default=True)
+    signature: str = shown("Signature", "签名", "sending", default="")
+    plus_addressing: bool = shown(
         "Plus-addressing",
         "加号地址",
         "sending",
@@ -189,7 +159,7 @@ class Settings(ChannelSettings):
         help_en="Switch on if mail to name+anything@ reaches this mailbox; replies then find their ticket.",
         help_zh="若发往 name+任意内容@ 的邮件能进入此邮箱请打开，回信凭地址即可找到工单。",
     )
-    append_sent: bool = _shown(
+    append_sent: bool = shown(
         "Copy replies to the Sent folder",
         "将回复存入已发送文件夹",
         "sending",
@@ -198,7 +168,7 @@ class Settings(ChannelSettings):
         help_zh="若服务商会自动保存（如 Gmail）则无需打开。",
     )
 
-    push_secret: SecretStr = _shown(
+    push_secret: SecretStr = shown(
         "Push secret",
         "推送密钥",
         "push",
@@ -208,21 +178,21 @@ class Settings(ChannelSettings):
         help_zh="允许邮件服务器通过 HTTP 推送原始邮件。留空则关闭。",
     )
 
-    oauth_client_id: str = _shown("OAuth client id", "OAuth 客户端 ID", "oauth", default="", shown_if=_BY_OAUTH)
-    oauth_client_secret: SecretStr = _shown(
+    oauth_client_id: str = shown("OAuth client id", "OAuth 客户端 ID", "oauth", default="", shown_if=_BY_OAUTH)
+    oauth_client_secret: SecretStr = shown(
         "OAuth client secret", "OAuth 客户端密钥", "oauth", default=SecretStr(""), shown_if=_BY_OAUTH
     )
-    oauth_refresh_token: SecretStr = _shown(
+    oauth_refresh_token: SecretStr = shown(
         "OAuth refresh token", "OAuth 刷新令牌", "oauth", default=SecretStr(""), shown_if=_BY_OAUTH
     )
-    oauth_token_url: str = _shown(
+    oauth_token_url: str = shown(
         "OAuth token address", "OAuth 令牌地址", "oauth", default="", advanced=True, shown_if=_BY_OAUTH
     )
-    oauth_scope: str = _shown(
+    oauth_scope: str = shown(
         "OAuth scope", "OAuth 权限范围", "oauth", default="", advanced=True, shown_if=_BY_OAUTH
     )
 
-    dkim_selector: str = _shown(
+    dkim_selector: str = shown(
         "DKIM selector",
         "DKIM 选择器",
         "dkim",
@@ -231,7 +201,7 @@ class Settings(ChannelSettings):
         help_en="Only where your relay does not sign by itself.",
         help_zh="仅在发信服务器不自动签名时填写。",
     )
-    dkim_domain: str = _shown(
+    dkim_domain: str = shown(
         "DKIM domain",
         "DKIM 域名",
         "dkim",
@@ -240,10 +210,10 @@ class Settings(ChannelSettings):
         help_en="Empty: the address's domain.",
         help_zh="留空则使用邮箱地址的域名。",
     )
-    dkim_private_key: SecretStr = _shown(
+    dkim_private_key: SecretStr = shown(
         "DKIM private key (PEM)", "DKIM 私钥（PEM）", "dkim", default=SecretStr(""), advanced=True
     )
-    verify_certificate: bool = _shown(
+    verify_certificate: bool = shown(
         "Check the servers' certificates",
         "校验服务器证书",
         "mailbox",
@@ -252,7 +222,7 @@ class Settings(ChannelSettings):
         help_en="Off: anybody on the way can pose as the server and read the password.",
         help_zh="关闭后，网络途中的任何人都可能冒充服务器并读取密码。",
     )
-    certificate_authority: str = _shown(
+    certificate_authority: str = shown(
         "Own certificate authority (PEM)",
         "自有证书颁发机构（PEM）",
         "mailbox",

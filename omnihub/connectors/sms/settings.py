@@ -1,11 +1,12 @@
 import ipaddress
 import re
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
+from omnihub.connectors.fields import shown
 from omnihub.connectors.sms.numbers import e164, is_short_code
 
 # YES and CONTINUE opt in as well, but they are also what people answer to a question.
@@ -15,36 +16,25 @@ HELP_WORDS = ("HELP", "INFO")
 _HOST = re.compile(r"\.?[a-z0-9][a-z0-9.\-]*(/[\x21-\x7e]*)?")
 
 
-def _shown(
-    title: str, title_zh: str, group: str, help_en: str = "", help_zh: str = "", *, advanced: bool = False,
-    **more: Any,
-) -> Any:  # fmt: skip
-    """A field with its words; `more` goes to pydantic's Field."""
-    extra: dict[str, JsonValue] = {
-        "title_zh": title_zh, "description_zh": help_zh, "group": group, "advanced": advanced,
-    }  # fmt: skip
-    return Field(title=title, description=help_en, json_schema_extra=extra, **more)
-
-
 class Settings(ChannelSettings):
-    account_sid: str = _shown(
+    account_sid: str = shown(
         "Account SID", "账户 SID", "account",
         "On the first page of the Twilio console; begins with AC.", "在 Twilio 控制台首页，以 AC 开头。",
         pattern=r"^AC[0-9a-fA-F]{32}$",
     )  # fmt: skip
-    auth_token: SecretStr = _shown(
+    auth_token: SecretStr = shown(
         "Auth token", "Auth Token（认证令牌）", "account",
         "Next to the account SID. It signs Twilio's calls, too.",
         "在账户 SID 旁边，也用于校验 Twilio 回调的签名。",
         min_length=8,
     )  # fmt: skip
-    previous_auth_token: SecretStr = _shown(
+    previous_auth_token: SecretStr = shown(
         "Previous auth token", "旧 Auth Token", "account",
         "While the token is being changed, calls signed with the old one are accepted, too. Empty it afterwards.",
         "更换令牌期间，也接受用旧令牌签名的回调。更换完成后请清空。",
         default=SecretStr(""), advanced=True,
     )  # fmt: skip
-    from_numbers: list[str] = _shown(
+    from_numbers: list[str] = shown(
         "Numbers", "号码", "numbers",
         "The Twilio numbers that customers write to, as +12025550143, or short codes. "
         "An answer goes out from the number that was written to, a new message from the first.",
@@ -52,37 +42,37 @@ class Settings(ChannelSettings):
         "回复从客户所写的号码发出，新消息从第一个号码发出。",
         default=[], max_length=50,
     )  # fmt: skip
-    messaging_service_sid: str = _shown(
+    messaging_service_sid: str = shown(
         "Messaging Service SID", "消息服务 SID", "numbers",
         "Optional; begins with MG. Twilio then chooses the number to send from.",
         "可选，以 MG 开头。填写后由 Twilio 选择发送号码。",
         default="", pattern=r"^(MG[0-9a-fA-F]{32})?$",
     )  # fmt: skip
-    phone_region: str = _shown(
+    phone_region: str = shown(
         "Country of numbers without +", "无 + 号码所属国家", "numbers",
         "Two letters, such as US or CN.", "两个字母，例如 US 或 CN。",
         default="US", pattern=r"^[A-Z]{2}$",
     )  # fmt: skip
-    mms: bool = _shown(
+    mms: bool = shown(
         "Send files as MMS", "以彩信发送文件", "numbers",
         "Needs numbers that can send MMS, chiefly in the US and Canada. Off: files are refused before sending.",
         "需要支持彩信的号码，主要是美国和加拿大号码。关闭后，发送前即拒绝文件。",
         default=True,
     )  # fmt: skip
-    poll_minutes: float = _shown(
+    poll_minutes: float = shown(
         "Look for lost messages every (minutes)", "每隔多少分钟查找遗漏消息", "receiving",
         "The hub lists what Twilio received and takes in what no webhook brought. 0: never.",
         "列出 Twilio 已收到的消息，补收回调未送达的部分。0：不查找。",
         default=5, ge=0, le=1440,
     )  # fmt: skip
-    webhook_url: str = _shown(
+    webhook_url: str = shown(
         "Webhook address as Twilio knows it", "Twilio 中填写的回调地址", "receiving",
         "Only where it differs from the address below, as behind a proxy that rewrites paths. "
         "The whole address, exactly as entered at Twilio.",
         "仅当与下方地址不同时填写（例如代理会改写路径）。请填写与 Twilio 中完全一致的完整地址。",
         default="", advanced=True,
     )  # fmt: skip
-    signature: Literal["auth_token", "shared_key", "either"] = _shown(
+    signature: Literal["auth_token", "shared_key", "either"] = shown(
         "Signature of Twilio's calls", "Twilio 回调签名方式", "receiving",
         "auth_token: HMAC-SHA1 with the auth token, Twilio's default. shared_key: HMAC-SHA256 with a SharedKey. "
         "either: while changing from one to the other.",
@@ -90,46 +80,46 @@ class Settings(ChannelSettings):
         "either：切换期间两者都接受。",
         default="auth_token", advanced=True,
     )  # fmt: skip
-    shared_key_secret: SecretStr = _shown(
+    shared_key_secret: SecretStr = shown(
         "SharedKey secret", "SharedKey 密钥", "receiving", default=SecretStr(""), advanced=True
     )
-    shared_key_id: str = _shown(
+    shared_key_id: str = shown(
         "SharedKey id", "SharedKey 标识", "receiving",
         "Empty: any key id, as long as the secret is right.", "留空：只校验密钥，不校验 ID。",
         default="", advanced=True, max_length=200,
     )  # fmt: skip
-    stop_words: list[str] = _shown(
+    stop_words: list[str] = shown(
         "Words that opt out", "退订关键词", "consent",
         "A message of nothing but one of these opts out: Twilio refuses further messages to this number. "
         "Keep the list as it is in your Twilio account.",
         "内容仅为其中一个词的短信表示退订：Twilio 将拒绝再向该号码发送。请与 Twilio 账户中的设置保持一致。",
         default=list(STOP_WORDS), advanced=True, max_length=50,
     )  # fmt: skip
-    start_words: list[str] = _shown(
+    start_words: list[str] = shown(
         "Words that opt in again", "重新订阅关键词", "consent",
         default=list(START_WORDS), advanced=True, max_length=50,
     )  # fmt: skip
-    help_words: list[str] = _shown(
+    help_words: list[str] = shown(
         "Words that Twilio answers with help", "由 Twilio 自动回复帮助的关键词", "consent",
         default=list(HELP_WORDS), advanced=True, max_length=50,
     )  # fmt: skip
-    api_base_url: str = _shown(
+    api_base_url: str = shown(
         "Address of Twilio's API", "Twilio API 地址", "advanced",
         "For another region, as https://api.dublin.ie1.twilio.com.", "其他区域示例：https://api.dublin.ie1.twilio.com。",
         default="https://api.twilio.com", advanced=True,
     )  # fmt: skip
-    messaging_base_url: str = _shown(
+    messaging_base_url: str = shown(
         "Address of Twilio's messaging API", "Twilio 消息服务 API 地址", "advanced",
         default="https://messaging.twilio.com", advanced=True,
     )  # fmt: skip
-    media_hosts: list[str] = _shown(
+    media_hosts: list[str] = shown(
         "Hosts that files are fetched from", "允许下载文件的主机", "advanced",
         "A leading dot takes every host below; a path limits the host to it. Only by https.",
         "以点开头表示所有子域名；带路径则仅限该路径。仅限 https。",
         default=[".twilio.com", ".twiliocdn.com", "s3-external-1.amazonaws.com/media.twiliocdn.com/"],
         advanced=True, max_length=20,
     )  # fmt: skip
-    media_max_mb: float = _shown(
+    media_max_mb: float = shown(
         "Largest file to fetch (MB)", "可下载的最大文件（MB）", "advanced",
         default=25, gt=0, le=100, advanced=True,
     )  # fmt: skip

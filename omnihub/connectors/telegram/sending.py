@@ -10,6 +10,7 @@ from typing import Any
 from telegram import Bot, Message, ReplyParameters
 
 from omnihub.connectors.telegram.api import BotApi, plain_errors
+from omnihub.connectors.telegram.formatting import formatted
 from omnihub.connectors.telegram.people import id_in, whole
 from omnihub.model.errors import Refused, TryLater
 from omnihub.model.outgoing import Outgoing, OutgoingAttachment, SendResult
@@ -105,7 +106,8 @@ class Sender:
         to = Target(chat_id=chat_id, options=_options(message, chat_id))
         with plain_errors():
             if not message.attachments:
-                return await self._api.bot.send_message(chat_id, message.text, **to.options)
+                text, entities = formatted(message.html) if message.html else (message.text, [])
+                return await self._api.bot.send_message(chat_id, text, entities=entities or None, **to.options)
         if len(message.attachments) > 1:
             raise Refused("one Telegram message carries one file")
         (file,) = message.attachments

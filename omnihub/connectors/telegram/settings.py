@@ -1,10 +1,11 @@
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
+from omnihub.connectors.fields import shown
 
 API_URL = "https://api.telegram.org"
 FILE_URL = "https://api.telegram.org/file"
@@ -12,67 +13,58 @@ _TOKEN = re.compile(r"[1-9]\d{0,15}:[A-Za-z0-9_-]{20,128}")
 _USERNAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{3,31}")
 
 
-def _shown(title: str, title_zh: str, group: str, *, en: str = "", zh: str = "", advanced: bool = False) -> Any:
-    words: dict[str, JsonValue] = {
-        "title_zh": title_zh,
-        "description_zh": zh,
-        "group": group,
-        "advanced": advanced,
-    }
-    return Field(title=title, description=en, json_schema_extra=words)
-
-
 class Settings(ChannelSettings):
     bot_token: Annotated[
         SecretStr,
-        _shown(
+        shown(
             "Bot token", "机器人令牌", "bot",
-            en="What BotFather gave you: 123456789:AA…", zh="BotFather 给出的令牌：123456789:AA…",
+            help_en="What BotFather gave you: 123456789:AA…", help_zh="BotFather 给出的令牌：123456789:AA…",
         ),
     ]  # fmt: skip
     mode: Annotated[
         Literal["poll", "webhook"],
-        _shown(
+        shown(
             "Messages arrive by", "接收方式", "bot",
-            en="poll: no public address needed; webhook: Telegram calls this hub at its public https address.",
-            zh="poll：无需公网地址；webhook：由 Telegram 访问本系统的公网 https 地址。",
+            help_en="poll: no public address needed; webhook: Telegram calls this hub at its https address.",
+            help_zh="poll：无需公网地址；webhook：由 Telegram 访问本系统的公网 https 地址。",
         ),
     ] = "poll"  # fmt: skip
     groups: Annotated[
         bool,
-        _shown(
+        shown(
             "Take messages of groups", "接收群组消息", "groups",
-            en="Off: what is written in groups is kept, but opens no ticket.",
-            zh="关闭后，群组消息仅保存，不生成工单。",
+            help_en="Off: what is written in groups is kept, but opens no ticket.",
+            help_zh="关闭后，群组消息仅保存，不生成工单。",
         ),
     ] = True  # fmt: skip
     mention_only: Annotated[
         bool,
-        _shown(
+        shown(
             "In groups, only what is said to the bot", "群组中仅处理对机器人说的话", "groups",
-            en="A mention, a command, or an answer to one of its messages. The rest is kept, but opens no ticket.",
-            zh="即提到机器人、发送命令或回复它的消息；其余消息仅保存，不生成工单。",
+            help_en="A mention, a command, or an answer to its messages. The rest is kept, but opens no ticket.",
+            help_zh="即提到机器人、发送命令或回复它的消息；其余消息仅保存，不生成工单。",
         ),
     ] = False  # fmt: skip
     bot_username: Annotated[
         str,
-        _shown(
+        shown(
             "The bot's user name", "机器人用户名", "groups",
-            en="Without @. Needed to know when it is mentioned.", zh="不带 @，用于识别是否提到机器人。",
+            help_en="Without @. Needed to know when it is mentioned.", help_zh="不带 @，用于识别是否提到机器人。",
         ),
     ] = ""  # fmt: skip
     api_url: Annotated[
         str,
-        _shown(
+        shown(
             "Bot API address", "Bot API 地址", "api", advanced=True,
-            en="Of a Bot API server of your own, if you run one.", zh="如自建 Bot API 服务器，请填写其地址。",
+            help_en="Of a Bot API server of your own, if you run one.",
+            help_zh="如自建 Bot API 服务器，请填写其地址。",
         ),
     ] = API_URL  # fmt: skip
     file_url: Annotated[
         str,
-        _shown(
+        shown(
             "Address of files", "文件地址", "api", advanced=True,
-            en="Usually the Bot API address followed by /file.", zh="通常为 Bot API 地址加 /file。",
+            help_en="Usually the Bot API address followed by /file.", help_zh="通常为 Bot API 地址加 /file。",
         ),
     ] = FILE_URL  # fmt: skip
 

@@ -150,7 +150,7 @@ class Methods:
             raise bad_request("message text is empty")
         if len(text.encode("utf-16-le")) // 2 > 4096:
             raise bad_request("message is too long")
-        return await self._say(asked, chat, "text", text=text)
+        return await self._say(asked, chat, "text", text=text, **_entities(asked, text))
 
     async def send_file(self, asked: Asked, kind: Literal["photo", "document", "voice", "video"]) -> Any:
         chat = self._room(asked)
@@ -290,6 +290,19 @@ def photo_sizes(stored: Fields) -> list[Fields]:
 
 def _sends(kind: Literal["photo", "document", "voice", "video"]) -> Method:
     return lambda methods, asked: methods.send_file(asked, kind)
+
+
+def _entities(asked: Asked, text: str) -> Fields:
+    """As strict as Telegram: whatever does not lie within the text is refused."""
+    given = asked.json("entities") or []
+    length = len(text.encode("utf-16-le")) // 2
+    for one in given:
+        offset, extent = one.get("offset", -1), one.get("length", 0)
+        if offset < 0 or extent <= 0 or offset + extent > length:
+            raise bad_request("entity beginning or end is out of the message")
+        if one.get("type") == "text_link" and not one.get("url"):
+            raise bad_request("text_link entity must contain an url")
+    return {"entities": given} if given else {}
 
 
 _METHODS: Mapping[str, Method] = {

@@ -1,36 +1,12 @@
-from collections import Counter
-from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from omnihub.connectors.contract import ChannelSettings
-from omnihub.connectors.sealed import decode_key
-from omnihub.connectors.wechat_api.api import BASE_URL
+from omnihub.connectors.fields import host_names, shown
 from omnihub.connectors.wechat_api.media import VIDEO_HOSTS
-from omnihub.connectors.wechat_api.pushes import Mode
+from omnihub.connectors.wechat_api.settings import Blank, PushSettings, complete, of_different_ids
 
 Kind = Literal["template", "subscribe", "news", "menu", "mini_program"]
-
-
-def _shown(
-    title: str, title_zh: str, help_en: str = "", help_zh: str = "", *, group: str = "", advanced: bool = False,
-    widget: str = "", **more: Any,
-) -> Any:  # fmt: skip
-    """A field with its words; `more` goes to pydantic's Field."""
-    extra: dict[str, JsonValue] = {"title_zh": title_zh, "description_zh": help_zh, "advanced": advanced}
-    extra |= {"group": group} if group else {}
-    extra |= {"widget": widget} if widget else {}
-    return Field(title=title, description=help_en, json_schema_extra=extra, **more)
-
-
-class Blank(BaseModel):
-    """`key` as the approved template names it: thing1, character_string2, keyword1 …"""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    key: str = _shown("Key", "字段名", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")
-    label: str = _shown("Label", "标签", min_length=1, max_length=60)
 
 
 class PreparedMessage(BaseModel):
@@ -38,36 +14,32 @@ class PreparedMessage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = _shown("Id", "标识", pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    name: str = _shown("Name", "名称", min_length=1, max_length=100)
-    kind: Kind = _shown(
+    id: str = shown("Id", "标识", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    name: str = shown("Name", "名称", min_length=1, max_length=100)
+    kind: Kind = shown(
         "Kind", "类型",
-        "template and subscribe may go out at any time; news, menu and mini_program only within the reply window",
-        "template（模板消息）和 subscribe（订阅通知）可随时发送；"
+        help_en="template and subscribe may go out at any time; news, menu and mini_program only within the reply "
+        "window",
+        help_zh="template（模板消息）和 subscribe（订阅通知）可随时发送；"
         "news（图文）、menu（菜单）和 mini_program（小程序卡片）仅限回复时限内",
     )  # fmt: skip
-    text: str = _shown("Text", "内容", default="", max_length=2000)
-    fields: tuple[Blank, ...] = _shown("Blanks", "变量", default=(), max_length=20)
-    template_id: str = _shown("Template id of the console", "后台的模板 ID", default="", max_length=128)
-    title: str = _shown("Title", "标题", default="", max_length=200)
-    url: str = _shown("Link", "链接", default="", max_length=1000)
-    picture_url: str = _shown("Picture's address", "图片地址", default="", max_length=1000)
-    choices: tuple[str, ...] = _shown("Choices of the menu", "菜单选项", default=(), max_length=10)
-    closing: str = _shown("Text below the choices", "选项下方文字", default="", max_length=500)
-    mini_program_appid: str = _shown("AppID of the mini-program", "小程序 AppID", default="", max_length=64)
-    page: str = _shown("Page of the mini-program", "小程序页面", default="", max_length=1000)
-    cover_media_id: str = _shown(
+    text: str = shown("Text", "内容", default="", max_length=2000)
+    fields: tuple[Blank, ...] = shown("Blanks", "变量", default=(), max_length=20)
+    template_id: str = shown("Template id of the console", "后台的模板 ID", default="", max_length=128)
+    title: str = shown("Title", "标题", default="", max_length=200)
+    url: str = shown("Link", "链接", default="", max_length=1000)
+    picture_url: str = shown("Picture's address", "图片地址", default="", max_length=1000)
+    choices: tuple[str, ...] = shown("Choices of the menu", "菜单选项", default=(), max_length=10)
+    closing: str = shown("Text below the choices", "选项下方文字", default="", max_length=500)
+    mini_program_appid: str = shown("AppID of the mini-program", "小程序 AppID", default="", max_length=64)
+    page: str = shown("Page of the mini-program", "小程序页面", default="", max_length=1000)
+    cover_media_id: str = shown(
         "media_id of the card's picture", "卡片图片的 media_id", default="", max_length=200
     )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        missing = [name for name in _NEEDED[self.kind] if not getattr(self, name)]
-        if missing:
-            raise ValueError(f"“{self.name}”, a message of kind {self.kind}, needs {', '.join(missing)}")
-        twice = [key for key, count in Counter(blank.key for blank in self.fields).items() if count > 1]
-        if twice:
-            raise ValueError(f"“{self.name}” names the blank {', '.join(twice)} twice")
+        complete(self.name, self.kind, [one for one in _NEEDED[self.kind] if not getattr(self, one)], self.fields)
         return self
 
 
@@ -80,112 +52,29 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 
 
-class Settings(ChannelSettings):
-    app_id: str = _shown("AppID", "AppID（开发者ID）", group="credentials", pattern=r"^[A-Za-z0-9_-]{6,64}$")
-    app_secret: SecretStr = _shown("AppSecret", "AppSecret（开发者密码）", group="credentials", min_length=8)
-
-    token: SecretStr = _shown(
-        "Token", "Token（令牌）",
-        "The one that you enter under Server configuration", "与“服务器配置”中填写的一致",
-        group="receiving", min_length=3, max_length=32,
-    )  # fmt: skip
-    mode: Mode = _shown(
-        "Encryption", "消息加解密方式",
-        "safe and compatible: whatever comes unencrypted is refused, because its signature does not cover the "
-        "content. plain: both are taken",
-        "safe（安全模式）和 compatible（兼容模式）：拒绝未加密的推送，因为其签名不保护内容。"
-        "plain（明文模式）：两者都接受",
-        group="receiving", default="safe",
-    )  # fmt: skip
-    aes_key: SecretStr = _shown(
-        "EncodingAESKey", "EncodingAESKey（消息加解密密钥）",
-        "43 letters and digits", "43 位字母或数字",
-        group="receiving", default=SecretStr(""),
-    )  # fmt: skip
-    previous_aes_key: SecretStr = _shown(
-        "EncodingAESKey before that", "上一个 EncodingAESKey",
-        "After a change of the key, so that what is still on its way can be read",
-        "更换密钥后填写，使仍在途中的消息可以解密",
-        group="receiving", default=SecretStr(""), advanced=True,
-    )  # fmt: skip
-
-    kf_account: str = _shown(
-        "Customer-service account", "客服账号",
+class Settings(PushSettings):
+    kf_account: str = shown(
+        "Customer-service account", "客服账号", "sending",
         "Answers are shown as written by it, such as service@brand. Empty: by the account itself",
         "回复显示为该客服发送，例如 service@brand。留空则以公众号身份发送",
-        group="sending", default="", max_length=100,
+        default="", max_length=100,
     )  # fmt: skip
-    prepared_messages: tuple[PreparedMessage, ...] = _shown(
-        "Prepared messages", "预设消息",
+    prepared_messages: tuple[PreparedMessage, ...] = shown(
+        "Prepared messages", "预设消息", "sending",
         "Template and subscribe messages for when the reply window is closed; cards and menus",
         "回复时限过后使用的模板消息和订阅通知，以及卡片和菜单",
-        group="sending", default=(), max_length=200,
+        default=(), max_length=200,
     )  # fmt: skip
-    window_hours: float = _shown(
-        "Reply window in hours", "回复时限（小时）",
-        "After the customer's last message; WeChat's present rule is 48",
-        "从客户最后一条消息算起；微信现行规则为 48",
-        group="window", default=48, gt=0, le=720, advanced=True,
-    )  # fmt: skip
-    window_messages: int = _shown(
-        "Answers within the window", "时限内可回复条数",
-        "WeChat's present rule is 5; older pages say 20", "微信现行规则为 5 条；旧文档为 20 条",
-        group="window", default=5, ge=1, le=100, advanced=True,
-    )  # fmt: skip
-    moment_seconds: float = _shown(
-        "Window after a menu click, a subscription or a scan, in seconds", "点击菜单、关注或扫码后的时限（秒）",
-        group="window", default=60, gt=0, le=86_400, advanced=True,
-    )  # fmt: skip
-    moment_messages: int = _shown(
-        "Answers within that window", "该时限内可回复条数", group="window", default=3, ge=0, le=100, advanced=True,
-    )  # fmt: skip
-
-    base_url: str = _shown(
-        "Address of the API", "接口地址",
-        "Only for a proxy or a private gateway", "仅在使用代理或专用网关时修改",
-        group="advanced", default=BASE_URL, advanced=True,
-    )  # fmt: skip
-    video_hosts: tuple[str, ...] = _shown(
-        "Where videos and pictures may be fetched from", "允许下载视频和图片的域名",
+    video_hosts: tuple[str, ...] = shown(
+        "Where videos and pictures may be fetched from", "允许下载视频和图片的域名", "advanced",
         "With all their subdomains", "包含其所有子域名",
-        group="advanced", default=VIDEO_HOSTS, advanced=True, max_length=20,
+        default=VIDEO_HOSTS, advanced=True, max_length=20,
     )  # fmt: skip
 
-    @field_validator("aes_key", "previous_aes_key")
+    _hosts = field_validator("video_hosts")(host_names)
+
+    @field_validator("prepared_messages")
     @classmethod
-    def _a_key(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value():
-            decode_key(value.get_secret_value())
-        return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _an_address(cls, value: str) -> str:
-        value = value.strip().rstrip("/")
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("write it as https://api.example.com")
-        return value
-
-    @field_validator("video_hosts")
-    @classmethod
-    def _hosts(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        hosts = tuple(value.strip().lower().lstrip(".") for value in values)
-        if not all(host.isascii() and host.replace("-", "").replace(".", "").isalnum() for host in hosts):
-            raise ValueError("write host names, such as qq.com")
-        return hosts
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        if self.mode != "plain" and not self.aes_key.get_secret_value():
-            raise ValueError(f"the {self.mode} mode needs an EncodingAESKey")
-        twice = [key for key, count in Counter(one.id for one in self.prepared_messages).items() if count > 1]
-        if twice:
-            raise ValueError(f"two prepared messages have the id {', '.join(twice)}")
-        return self
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """EncodingAESKeys, the present one first."""
-        both = (self.aes_key.get_secret_value(), self.previous_aes_key.get_secret_value())
-        return tuple(key for key in both if key)
+    def _different(cls, values: tuple[PreparedMessage, ...]) -> tuple[PreparedMessage, ...]:
+        of_different_ids([one.id for one in values])
+        return values

@@ -1,4 +1,5 @@
-from omnihub.connectors.wecom_api.settings import AppSettings, shown
+from omnihub.connectors.fields import shown
+from omnihub.connectors.wecom_api.settings import AppSettings
 
 
 class Settings(AppSettings):

@@ -4,7 +4,7 @@ import re
 
 from omnihub.connectors.calls import Call, ask
 from omnihub.connectors.errcode_api import ErrcodeApi
-from omnihub.connectors.reading import text_of
+from omnihub.connectors.reading import Fields, text_of
 from omnihub.connectors.wecom_api.api import code_of, get
 from omnihub.model.errors import Refused, TryLater
 from omnihub.model.inbound import Profile
@@ -14,6 +14,7 @@ AVATAR_SECONDS = 10.0
 # No such member, outside the visible range, no permission to read members.
 _TELLS_NOTHING = frozenset({40003, 46004, 48002, 50002, 60011, 60111})
 _MOBILE_CN = re.compile(r"1\d{10}")
+_EMAIL = re.compile(r"[^@\s:]+@[^@\s:]+")
 _MOBILE = re.compile(r"\+\d{6,15}")
 
 
@@ -31,7 +32,14 @@ async def employee_profile(api: ErrcodeApi, userid: str) -> Profile | None:
         name=text_of(read, "name").strip(),
         avatar=await avatar(api, text_of(read, "avatar")),
         proven=(phone,) if phone else (),
+        claims=email_claims(read),
     )
+
+
+def email_claims(read: Fields) -> tuple[str, ...]:
+    """What stands in the company's address book: nobody has checked that it is theirs."""
+    written = (text_of(read, name).strip().lower() for name in ("email", "biz_mail"))
+    return tuple(dict.fromkeys(f"email:{one}" for one in written if _EMAIL.fullmatch(one)))
 
 
 def phone_key(mobile: str) -> str:

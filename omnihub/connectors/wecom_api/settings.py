@@ -1,29 +1,9 @@
-from typing import Any
-
-from pydantic import Field, JsonValue, SecretStr, field_validator
+from pydantic import SecretStr, field_validator
 
 from omnihub.connectors.contract import ChannelSettings
+from omnihub.connectors.fields import shown
 from omnihub.connectors.sealed import decode_key
 from omnihub.connectors.wecom_api.api import BASE_URL
-
-
-def shown(
-    title: str, title_zh: str, group: str, *, help_en: str = "", help_zh: str = "", advanced: bool = False,
-    widget: str = "", **more: Any,
-) -> Any:  # fmt: skip
-    """A field with its words; `more` goes to pydantic's Field."""
-    extra: dict[str, JsonValue] = {
-        "title_zh": title_zh,
-        "description_zh": help_zh,
-        "group": group,
-        "advanced": advanced,
-    }
-    return Field(
-        title=title,
-        description=help_en,
-        json_schema_extra={**extra, **({"widget": widget} if widget else {})},
-        **more,
-    )
 
 
 class AppSettings(ChannelSettings):

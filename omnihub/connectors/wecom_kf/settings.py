@@ -2,7 +2,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from omnihub.connectors.wecom_api.settings import AppSettings, shown
+from omnihub.connectors.fields import shown
+from omnihub.connectors.wecom_api.settings import AppSettings
 
 OpenKfId = Annotated[str, Field(max_length=128, pattern=r"^[^\s:/%]+$")]
 

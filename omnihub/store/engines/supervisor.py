@@ -130,7 +130,8 @@ class Supervisor:
     async def _until_gone(self, child: Child) -> int:
         while True:
             try:
-                return await asyncio.wait_for(child.wait(), HOUSEKEEPING_S)
+                async with asyncio.timeout(HOUSEKEEPING_S):
+                    return await child.wait()
             except TimeoutError:
                 self._tidy(child)
 

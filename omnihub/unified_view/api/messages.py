@@ -98,7 +98,7 @@ async def recall_message(call: Call[None]) -> views.Doc:
     "Send a reply again",
     "重新发送",
     answer=shapes.Message,
-    errors=("not_found", "conflict"),
+    errors=("not_found", "conflict", "refused", "window_closed"),
 )
 async def resend_message(call: Call[None]) -> views.Doc:
     return views.message(await call.deps.submit.resend(call.id, call.caller.actor))

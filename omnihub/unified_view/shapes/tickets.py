@@ -113,11 +113,13 @@ class ReplyAddress(Shown):
 
 
 class ReplyWindow(Shown):
-    """`until`: None while the customer has not written. `left`: messages that may still go."""
+    """`until`: None while the customer has not written. `left`: messages that may still go.
+    `gone`: the customer left, and nothing reaches them, templates included."""
 
     until: datetime | None
     left: int
     allowed: int
+    gone: bool
 
 
 class TemplateBlank(Shown):
@@ -152,7 +154,7 @@ class Conversation(Shown):
     created_at: datetime
 
 
-class ReplyableConversation(Conversation):
+class ReplyWay(Shown):
     """`reply_reason`: why no reply is possible, where none is. `undo_seconds`: how long one can be taken back."""
 
     account_name: str
@@ -166,21 +168,15 @@ class ReplyableConversation(Conversation):
     templates: list[ReplyTemplate]
 
 
-class OtherWay(Shown):
+class ReplyableConversation(Conversation, ReplyWay): ...
+
+
+class OtherWay(ReplyWay):
     """Another handle of the same customer, that an enabled account can write to: answer with `account_id` and
     the `key` in `reply_to` as `to_key`."""
 
     account_id: str
-    account_name: str
     channel: str
-    can_reply: bool
-    reply_reason: str
-    reply_account_id: str
-    reply_to: list[ReplyAddress]
-    capabilities: dict[str, Any]
-    undo_seconds: int
-    window: ReplyWindow | None
-    templates: list[ReplyTemplate]
 
 
 class Operation(Shown):

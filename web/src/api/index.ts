@@ -87,6 +87,8 @@ export const tickets = {
   wake: (id: string) => post<Ticket>(`${ticketPath(id)}/wake`),
   spam: (id: string, spam: boolean) => post<Ticket>(`${ticketPath(id)}/spam`, { spam }),
   reply: (id: string, body: ReplyBody, key: string) => create<Message>(`${ticketPath(id)}/replies`, body, key),
+  typing: (id: string, conversationId: string) =>
+    post<{ shown: boolean }>(`${ticketPath(id)}/typing`, { conversation_id: conversationId }),
   note: (id: string, body: { text: string; attachment_ids?: string[] }, key: string) =>
     create<Message>(`${ticketPath(id)}/notes`, body, key),
   merge: (id: string, into: string | number, reason: string) =>
@@ -107,6 +109,7 @@ export const conversations = {
 
 export const messages = {
   cancel: (id: string) => post<Message>(`/messages/${id}/cancel`),
+  recall: (id: string) => post<Message>(`/messages/${id}/recall`),
   resend: (id: string) => post<Message>(`/messages/${id}/resend`),
   settle: (id: string, sent: boolean) => post<Message>(`/messages/${id}/settle`, { sent }),
   rawUrl: (id: string) => `${API_BASE}/messages/${id}/raw`,
@@ -114,6 +117,7 @@ export const messages = {
 
 export const attachments = {
   url: (file: Attachment) => `${API_BASE}/attachments/${file.id}?name=${encodeURIComponent(file.filename)}`,
+  pictureUrl: (id: string | undefined) => (id ? `${API_BASE}/attachments/${id}?inline=1` : ''),
   inlineUrl: (file: Attachment) => `${API_BASE}/attachments/${file.id}?inline=1`,
 }
 

@@ -4,7 +4,7 @@ export type Status = 'new' | 'open' | 'pending' | 'resolved' | 'closed'
 export type Priority = 'low' | 'normal' | 'high' | 'urgent'
 export type Role = 'admin' | 'supervisor' | 'agent' | 'readonly'
 export type Direction = 'inbound' | 'outbound' | 'note'
-export type MessageKind = 'message' | 'auto_reply' | 'bounce' | 'list' | 'unsupported' | 'call'
+export type MessageKind = 'message' | 'auto_reply' | 'bounce' | 'list' | 'unsupported' | 'notice' | 'call'
 export type DeliveryState =
   | 'queued'
   | 'sending'
@@ -123,6 +123,8 @@ export interface Contact {
   id: string
   name: string
   identities: Identity[]
+  /** The attachment that holds the picture. */
+  avatar_id?: string
   merged_into: string | null
   other_tickets?: OtherTicket[]
 }
@@ -137,11 +139,47 @@ export interface Participant {
 /** What a channel can carry outwards; a list of names or a table of switches. */
 export type Capabilities = string[] | Record<string, unknown>
 
-export interface Conversation {
+/** What the provider still lets us answer. `until` is null while the customer has not written. */
+export interface ReplyWindow {
+  until: string | null
+  left: number
+  allowed: number
+}
+
+/** A prepared message; `text` shows its blanks as {key}. */
+export interface ReplyTemplate {
   id: string
+  name: string
+  text: string
+  fields: { key: string; label: string }[]
+}
+
+export interface UsedTemplate {
+  id: string
+  values: Record<string, string>
+}
+
+/** One way to answer, and what it allows. */
+export interface ReplyWay {
   account_id: string
   account_name: string
   channel: string
+  can_reply: boolean
+  /** Why not, in words, where `can_reply` is false; or what an answer has to wait for. */
+  reply_reason?: string
+  /** The account that carries the answer, where it is not the conversation's own. */
+  reply_account_id?: string
+  reply_to: { key: string; name: string }[]
+  capabilities: Capabilities
+  window?: ReplyWindow | null
+  templates?: ReplyTemplate[]
+}
+
+/** Another handle of the same customer; answered with `account_id` and its key. */
+export type OtherWay = ReplyWay
+
+export interface Conversation extends ReplyWay {
+  id: string
   thread_key: string
   contact_id: string
   ticket_id: string
@@ -151,13 +189,6 @@ export interface Conversation {
   subject: string
   participants: Participant[]
   last_inbound_id: string | null
-  can_reply: boolean
-  /** Why not, in words, where `can_reply` is false. */
-  reply_reason?: string
-  /** The account that carries the answer, where it is not the conversation's own. */
-  reply_account_id?: string
-  reply_to: { key: string; name: string }[]
-  capabilities: Capabilities
   created_at: string
 }
 
@@ -182,6 +213,7 @@ export interface TicketDetail {
   ticket: Ticket
   contact: Contact
   conversations: Conversation[]
+  elsewhere?: OtherWay[]
   links: TicketLink[]
   operations: Operation[]
 }
@@ -247,6 +279,14 @@ export interface Message {
 export interface MessageExtra {
   /** A telephone call as far as it is known; see `asCall`. */
   call?: unknown
+  /** The code of what somebody did without writing. */
+  notice?: string
+  edited_at?: string
+  /** Earlier versions, oldest first. */
+  edits?: { at: string; text: string }[]
+  recalled_at?: string
+  location?: unknown
+  template?: UsedTemplate
   [name: string]: unknown
 }
 
@@ -362,6 +402,11 @@ export interface ReplyBody {
   bcc?: string[]
   status?: Status
   force?: boolean
+  /** With to_key: by another way, as the agent chose. */
+  account_id?: string
+  to_key?: string
+  template?: UsedTemplate
+  as_links?: boolean
 }
 
 export interface Words {
@@ -390,6 +435,8 @@ export interface JsonSchema {
   examples?: unknown[]
   minimum?: number
   maximum?: number
+  maxLength?: number
+  maxItems?: number
   items?: JsonSchema
   anyOf?: JsonSchema[]
   oneOf?: JsonSchema[]
@@ -401,6 +448,15 @@ export interface JsonSchema {
   required?: string[]
 }
 
+export type TextUnit = 'characters' | 'bytes' | 'utf16'
+
+/** A kind of file that the channel carries; `types` may end in a star. */
+export interface MediaRule {
+  kind: string
+  types: string[]
+  max_bytes: number
+}
+
 export interface Channel {
   key: string
   label: Words
@@ -409,6 +465,10 @@ export interface Channel {
   arrives: string[]
   conversation: string
   capabilities: Capabilities
+  text_limit?: number
+  text_unit?: TextUnit
+  attachment_limit_bytes?: number
+  media?: MediaRule[]
   setup: { en: string[]; zh: string[] }
   settings_schema: JsonSchema
 }

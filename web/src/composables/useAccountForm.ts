@@ -58,7 +58,9 @@ export function useAccountForm() {
   /** Words for what has no field of its own on the form. */
   const generalErrors = computed(() => {
     const shown = new Set(specs.value.flatMap((spec) => [spec.id, `settings.${spec.id}`]))
-    return Object.entries(errors.value).filter(([field]) => !shown.has(field) && field !== 'name')
+    const lists = specs.value.filter((spec) => spec.kind === 'objects').map((spec) => `${spec.id}.`)
+    const ofEntry = (field: string): boolean => lists.some((list) => field.replace(/^settings\./, '').startsWith(list))
+    return Object.entries(errors.value).filter(([field]) => !shown.has(field) && !ofEntry(field) && field !== 'name')
   })
 
   async function test(): Promise<void> {

@@ -11,6 +11,8 @@ import { useProblem } from './useProblem'
 interface Letter {
   ticketId: string
   draft: Draft
+  /** Where it goes, where that is none of the ticket's conversations. */
+  elsewhere?: { account_id: string; to_key: string }
   attachments: Attachment[]
   answeringId: string | null
   status?: Status
@@ -26,6 +28,8 @@ export function useSending() {
   const busy = ref(false)
   const fault = ref('')
   const stale = ref<Message[]>([])
+  /** Files that the server says the channel does not carry. */
+  const refusedFiles = ref<string[]>([])
   let key = newKey()
   let keyFor = ''
 
@@ -41,6 +45,7 @@ export function useSending() {
   async function guarded(run: () => Promise<void>): Promise<boolean> {
     busy.value = true
     fault.value = ''
+    refusedFiles.value = []
     try {
       await run()
       keyFor = ''
@@ -53,6 +58,8 @@ export function useSending() {
         store.sawBetween(between)
         stale.value = between
         if (between.length === 0) fault.value = t('stale.changed')
+      } else if (error instanceof Problem && Array.isArray(error.details.not_carried)) {
+        refusedFiles.value = error.details.not_carried as string[]
       } else fault.value = error instanceof Problem && error.offline ? t('composer.offline') : words(error)
       return false
     } finally {
@@ -60,29 +67,40 @@ export function useSending() {
     }
   }
 
-  const reply = (letter: Letter, force: boolean): Promise<boolean> =>
-    guarded(async () => {
-      const { draft } = letter
-      const body: ReplyBody = {
-        conversation_id: draft.conversationId || undefined,
-        answering_id: letter.answeringId ?? undefined,
-        seen_inbound_id: store.seenInboundId,
-        seen_message_id: store.seenMessageId ?? undefined,
-        text: draft.text,
-        attachment_ids: letter.attachments.map((file) => file.id),
-        cc: draft.cc.length ? draft.cc : undefined,
-        bcc: draft.bcc.length ? draft.bcc : undefined,
-        status: letter.status,
-        force: force || undefined,
-      }
+  function bodyOf({ draft, elsewhere, attachments, answeringId, status }: Letter, force: boolean): ReplyBody {
+    const way = elsewhere ?? { conversation_id: draft.conversationId || undefined, answering_id: answeringId ?? undefined }
+    const said = draft.template
+      ? { text: '', template: draft.template }
+      : { text: draft.text, attachment_ids: attachments.map((file) => file.id), as_links: (draft.asLinks && attachments.length > 0) || undefined }
+    return {
+      ...way,
+      ...said,
+      seen_inbound_id: store.seenInboundId,
+      seen_message_id: store.seenMessageId ?? undefined,
+      cc: draft.cc.length ? draft.cc : undefined,
+      bcc: draft.bcc.length ? draft.bcc : undefined,
+      status,
+      force: force || undefined,
+    }
+  }
+
+  /** The message that is on its way, or null. Of an answer in several parts this is the first. */
+  async function reply(letter: Letter, force: boolean): Promise<Message | null> {
+    let first: Message | null = null
+    const went = await guarded(async () => {
+      const body = bodyOf(letter, force)
       const sent = await api.reply(letter.ticketId, body, keyOf(body))
+      first = sent
       store.takeMessage(sent)
       if (sent.delivery?.state === 'queued' && Date.parse(sent.delivery.due) > serverNow() + 500) {
-        undo.offer(sent, { ticketId: letter.ticketId, draft: { ...draft }, attachments: letter.attachments })
+        undo.offer(sent, { ticketId: letter.ticketId, draft: { ...letter.draft }, attachments: letter.attachments })
       }
       void useTickets().loadCounts()
-      if (letter.status) await store.refreshDetail().catch(() => undefined)
+      // What the window still allows, and the ways that are left, are the server's to say.
+      await store.refreshDetail().catch(() => undefined)
     })
+    return went ? first : null
+  }
 
   const note = (letter: Letter): Promise<boolean> =>
     guarded(async () => {
@@ -90,5 +108,5 @@ export function useSending() {
       store.takeMessage(await api.note(letter.ticketId, body, keyOf(body)))
     })
 
-  return { busy, fault, stale, reply, note }
+  return { busy, fault, stale, refusedFiles, reply, note }
 }

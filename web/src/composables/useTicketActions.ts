@@ -60,6 +60,7 @@ export function useTicketActions() {
   const withMessage = (run: () => Promise<Message>): Promise<boolean> =>
     attempt(async () => store.takeMessage(await run()))
   const cancelMessage = (messageId: string): Promise<boolean> => withMessage(() => messageApi.cancel(messageId))
+  const recallMessage = (messageId: string): Promise<boolean> => withMessage(() => messageApi.recall(messageId))
   const resendMessage = (messageId: string): Promise<boolean> => withMessage(() => messageApi.resend(messageId))
   const settleMessage = (messageId: string, sent: boolean): Promise<boolean> =>
     withMessage(() => messageApi.settle(messageId, sent))
@@ -77,6 +78,7 @@ export function useTicketActions() {
     spam,
     undoOperation,
     cancelMessage,
+    recallMessage,
     resendMessage,
     settleMessage,
   }

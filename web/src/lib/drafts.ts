@@ -1,4 +1,5 @@
 import { ref } from 'vue'
+import type { UsedTemplate } from '@/api'
 
 export interface Draft {
   mode: 'reply' | 'note'
@@ -6,17 +7,20 @@ export interface Draft {
   note: string
   cc: string[]
   bcc: string[]
+  /** The way to answer: a conversation, or one of the customer's other handles. */
   conversationId: string
+  template: UsedTemplate | null
+  asLinks: boolean
 }
 
-export const emptyDraft = (): Draft => ({ mode: 'reply', text: '', note: '', cc: [], bcc: [], conversationId: '' })
+export const emptyDraft = (): Draft => ({ mode: 'reply', text: '', note: '', cc: [], bcc: [], conversationId: '', template: null, asLinks: false })
 
 const PREFIX = 'omnihub.draft.'
 /** Storage tells nobody when it changes; whoever asks `hasDraft` follows this instead. */
 const changes = ref(0)
 
 export const isEmptyDraft = (draft: Draft): boolean =>
-  !draft.text.trim() && !draft.note.trim() && draft.cc.length === 0 && draft.bcc.length === 0
+  !draft.text.trim() && !draft.note.trim() && draft.cc.length === 0 && draft.bcc.length === 0 && !draft.template
 
 export function loadDraft(ticketId: string, storage: Storage = localStorage): Draft {
   const kept = storage.getItem(PREFIX + ticketId)

@@ -114,6 +114,9 @@ export function hueOf(text: string): number {
   return hash % 360
 }
 
-/** `email:a@b.c` → `a@b.c`; the part after the last colon, as the server reads a handle. */
-export const handleValue = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
+/** `email:a@b.c` → `a@b.c`; the part after the last colon, as the server reads a handle. Colons inside come encoded. */
+export function handleValue(key: string): string {
+  const value = key.slice(key.lastIndexOf(':') + 1)
+  return key.startsWith('email:') ? value : value.replace(/%3A/gi, ':').replaceAll('%25', '%')
+}
 export const handleChannel = (key: string): string => key.split(':', 1)[0] ?? ''

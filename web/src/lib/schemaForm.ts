@@ -1,6 +1,6 @@
 import type { JsonSchema } from '@/api'
 
-export type FieldKind = 'text' | 'textarea' | 'password' | 'number' | 'boolean' | 'select' | 'list' | 'choices' | 'form-fields' | 'color' | 'json'
+export type FieldKind = 'text' | 'textarea' | 'password' | 'number' | 'boolean' | 'select' | 'list' | 'choices' | 'objects' | 'form-fields' | 'color' | 'json'
 
 /** One input of a settings form. `path` leads to its value; `group` is the section it stands in. */
 export interface FieldSpec {
@@ -21,6 +21,10 @@ export interface FieldSpec {
   fallback: unknown
   minimum?: number
   maximum?: number
+  maxLength?: number
+  maxItems?: number
+  /** The inputs of one entry, where the value is a list of objects. */
+  fields: FieldSpec[]
   presets: Preset[]
   /** Values that other fields must have for this one to matter. */
   shownIf: Record<string, unknown>
@@ -56,6 +60,9 @@ function resolve(schema: JsonSchema, root: JsonSchema): { schema: JsonSchema; nu
   return { schema, nullable: false }
 }
 
+/** Whoever allows so much text expects lines of it. */
+const LONG_TEXT = 2000
+
 function kindOf(schema: JsonSchema, root: JsonSchema): FieldKind {
   if (schema.widget === 'form-fields' || schema.widget === 'color') return schema.widget
   if (schema.format === 'password' || schema.writeOnly) return 'password'
@@ -65,10 +72,12 @@ function kindOf(schema: JsonSchema, root: JsonSchema): FieldKind {
   if (schema.type === 'array') {
     const items = resolve(schema.items ?? {}, root).schema
     if (items.enum) return 'choices'
+    if (items.type === 'object' && items.properties) return 'objects'
     return items.type === undefined || items.type === 'string' ? 'list' : 'json'
   }
   if (schema.type === 'object') return 'json'
-  return schema.widget === 'textarea' || schema.format === 'textarea' ? 'textarea' : 'text'
+  const long = (schema.maxLength ?? 0) >= LONG_TEXT
+  return long || schema.widget === 'textarea' || schema.format === 'textarea' ? 'textarea' : 'text'
 }
 
 const words = (value: unknown, fallback: string): { en: string; zh: string } => {
@@ -138,6 +147,9 @@ function specOf(
     fallback: field.default,
     minimum: field.minimum,
     maximum: field.maximum,
+    maxLength: field.maxLength,
+    maxItems: field.maxItems,
+    fields: items?.properties && !field.widget ? walk(items, root, [], '', false) : [],
     presets: readPresets(field.presets),
     shownIf: field.shown_if ?? {},
     placeholder: typeof field.examples?.[0] === 'string' ? field.examples[0] : '',
@@ -189,6 +201,16 @@ export function submittedValues(specs: readonly FieldSpec[], values: Values): Va
     if (value === null && !spec.nullable) return sent
     return writePath(sent, spec.path, value)
   }, {})
+}
+
+/** An entry's input as a field of the whole form: `templates` and 0 and `text` make `templates.0.text`. */
+export const entrySpec = (spec: FieldSpec, list: FieldSpec, index: number): FieldSpec => ({ ...spec, id: `${list.id}.${index}.${spec.id}` })
+
+/** What an entry of a list is called: its name, title or label, else its first words. */
+export function entryName(entry: unknown): string {
+  const values = (entry ?? {}) as Values
+  const named = ['name', 'title', 'label', 'id', 'key'].map((key) => values[key]).find((value) => typeof value === 'string' && value.trim())
+  return String(named ?? '').trim()
 }
 
 export interface Section {

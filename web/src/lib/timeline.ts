@@ -46,11 +46,12 @@ export function withCallNews(items: readonly TimelineItem[], told: readonly HubE
 }
 
 /** Events that only repeat what a message in the timeline shows by itself. */
-const SPOKEN_FOR = new Set(['message.received', 'message.queued', 'message.delivery', 'message.updated', 'note.added', 'ticket.created'])
+const SPOKEN_FOR = new Set(['message.received', 'message.queued', 'message.delivery', 'message.edited', 'message.recalled', 'message.media', 'message.updated', 'note.added', 'ticket.created'])
 
 export type Row =
   | { type: 'day'; key: string; at: string }
   | { type: 'message'; key: string; message: Message }
+  | { type: 'notice'; key: string; message: Message }
   | { type: 'event'; key: string; event: HubEvent }
 
 export function timelineRows(items: readonly TimelineItem[]): Row[] {
@@ -63,7 +64,7 @@ export function timelineRows(items: readonly TimelineItem[]): Row[] {
       day = dayKey(at)
       rows.push({ type: 'day', key: `day-${day}`, at })
     }
-    if (item.kind === 'message') rows.push({ type: 'message', key: item.message.id, message: item.message })
+    if (item.kind === 'message') rows.push({ type: item.message.kind === 'notice' ? 'notice' : 'message', key: item.message.id, message: item.message })
     else rows.push({ type: 'event', key: item.event.id, event: item.event })
   }
   return rows

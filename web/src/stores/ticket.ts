@@ -18,6 +18,12 @@ import { useTickets } from './tickets'
 /** Events after which more than the ticket's row and its timeline has changed. */
 const TOUCHES_DETAIL = /^(ticket\.(merged|unmerged|split|unsplit|created)|conversation\.|contact\.|participant\.|message\.received)/
 
+/** Events after which a reply window that is counted has changed too. */
+const TOUCHES_WINDOW = /^message\.(queued|delivery)/
+const AMENDS = new Set(['message.media', 'message.updated', 'message.edited', 'message.recalled', 'message.delivery'])
+/** Pages to look through for a message far up that has changed. */
+const MOST_PAGES = 10
+
 /** The ticket that is open, with its timeline. */
 export const useTicket = defineStore('ticket', () => {
   const detail = ref<TicketDetail | null>(null)
@@ -33,6 +39,12 @@ export const useTicket = defineStore('ticket', () => {
 
   const ticket = computed(() => detail.value?.ticket ?? null)
   const messages = computed(() => items.value.flatMap((item) => (item.kind === 'message' ? [item.message] : [])))
+
+  /** The customer's name by a key of theirs; a channel may tell it only after the first message. */
+  function customerName(key: string): string {
+    const contact = detail.value?.contact
+    return contact?.identities.some((one) => one.key === key) ? contact.name : ''
+  }
 
   async function open(id: string | number): Promise<void> {
     wanted = id
@@ -82,12 +94,21 @@ export const useTicket = defineStore('ticket', () => {
     }
   }
 
-  async function refreshTimeline(): Promise<void> {
+  /** The newest page, and where messages further up are known to have changed, the pages down from them. */
+  async function refreshTimeline(changed: readonly string[] = []): Promise<void> {
     const id = ticket.value?.id
     if (!id) return
-    const page = await api.timeline(id)
+    let page = await api.timeline(id)
+    const wanted = new Set(changed.filter((one) => items.value.some((item) => itemId(item) === one)))
+    let found = page.items
+    for (let pages = 1; ; pages += 1) {
+      page.items.forEach((item) => wanted.delete(itemId(item)))
+      if (wanted.size === 0 || page.next === null || pages >= MOST_PAGES) break
+      page = await api.timeline(id, page.next)
+      found = [...page.items, ...found]
+    }
     if (ticket.value?.id !== id) return
-    items.value = withNewest(items.value, page.items, page.next === null)
+    items.value = withNewest(items.value, found, page.next === null)
     if (page.next === null) older.value = null
   }
 
@@ -99,7 +120,12 @@ export const useTicket = defineStore('ticket', () => {
   }
 
   // A fault here is shown by the banner of the live link, which calls for a refresh when it is back.
-  const timelineSoon = debounced(() => void refreshTimeline().catch(() => undefined), 120)
+  const amended = new Set<string>()
+  const timelineSoon = debounced(() => {
+    const changed = [...amended]
+    amended.clear()
+    void refreshTimeline(changed).catch(() => undefined)
+  }, 120)
   const detailSoon = debounced(() => void refreshDetail().catch(() => undefined), 150)
 
   function takeTicket(changed: Ticket): void {
@@ -143,8 +169,10 @@ export const useTicket = defineStore('ticket', () => {
         }
         const own = events.filter((event) => event.ticket_id === id)
         if (own.some((event) => event.data.call)) items.value = withCallNews(items.value, own)
+        for (const event of own) if (AMENDS.has(event.type) && event.message_id) amended.add(event.message_id)
         if (own.length > 0) timelineSoon()
-        if (own.some((event) => TOUCHES_DETAIL.test(event.type))) detailSoon()
+        const counted = detail.value?.conversations.some((one) => one.window) ?? false
+        if (own.some((event) => TOUCHES_DETAIL.test(event.type) || (counted && TOUCHES_WINDOW.test(event.type)))) detailSoon()
       },
       () => {
         timelineSoon()
@@ -171,6 +199,7 @@ export const useTicket = defineStore('ticket', () => {
     refreshDetail,
     takeTicket,
     takeMessage,
+    customerName,
     hasSeen,
     saw,
     sawBetween,
