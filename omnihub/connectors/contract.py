@@ -54,6 +54,7 @@ class Capabilities(_Strict):
     typing: bool = False
     profiles: bool = False
     recall_hours: float = 0
+    calls: bool = False
 
 
 class MediaRule(_Strict):
@@ -161,6 +162,16 @@ class Finding:
     ok: bool
     detail: str = ""
     remedy: str = ""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Dialled:
+    """`picked_up` says that the agent did, and nothing of the customer, who is dialled only then: the call itself
+    tells that, under `call_id`. `words` say why the telephone was not picked up."""
+
+    call_id: str
+    picked_up: bool
+    words: str = ""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -281,6 +292,12 @@ class BaseConnector(ABC, Generic[S]):
     async def recall(self, message: Outgoing) -> None:
         """Takes back what was sent under `external_id`. Raises TryLater, Refused or Uncertain."""
         raise Refused("this channel cannot take a message back")
+
+    async def dial(self, extension: str, number: str, *, call_id: str) -> Dialled:
+        """Rings the agent's telephone and, once it is picked up, the customer's. `call_id` is ours, and names the
+        call that the exchange tells of. Raises Invalid, TryLater where nothing was handed over, Refused, or
+        Uncertain."""
+        raise Refused("this channel cannot place calls")
 
     def prepare(self, message: Outgoing) -> Prepared:
         """Fixes, before queueing, the ids that every attempt will use."""

@@ -4,6 +4,25 @@ from datetime import datetime
 from typing import Any, Literal
 
 CrossChannel = Literal["separate", "suggest", "join"]
+# Codes that the web app has words for; an admin may add others.
+DISPOSITIONS = ("resolved", "follow_up", "information", "complaint", "order", "wrong_number", "nuisance", "other")
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CallPolicy:
+    """What becomes of telephone calls. `missed`: whether a call that nobody took joins the open ticket of its
+    number, or has a ticket of its own; within `repeat_minutes` of an earlier one it joins that one's in either
+    case. `call_back_minutes`: how soon it is to be called back, 0 for no call-back. `opening_hours`:
+    "Mon-Fri 09:00-18:00, Sat 10:00-14:00" in `time_zone`, empty for always open. `recording_days`: how long
+    recordings are kept, 0 for ever. `dispositions`: how an agent may sum up a call."""
+
+    missed: Literal["join", "separate"] = "join"
+    repeat_minutes: int = 240
+    call_back_minutes: int = 60
+    opening_hours: str = ""
+    time_zone: str = "UTC"
+    recording_days: int = 0
+    dispositions: tuple[str, ...] = DISPOSITIONS
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -17,6 +36,14 @@ class AccountPolicy:
     cross_channel: CrossChannel = "separate"
     reply_via: str = ""
     team_id: str = ""
+    calls: CallPolicy = field(default_factory=CallPolicy)
+
+
+def policy_of(fields: Mapping[str, Any]) -> AccountPolicy:
+    """As it is kept in the database and told by the API."""
+    calls = fields.get("calls", {})
+    known = {**calls, "dispositions": tuple(calls.get("dispositions", DISPOSITIONS))}
+    return AccountPolicy(**{**fields, "calls": CallPolicy(**known)})
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -160,6 +160,16 @@ class DeliveryDoc(TypedDict):
     updated_at: datetime
 
 
+class WrapUpDoc(TypedDict):
+    """How an agent sums up a call."""
+
+    disposition: str
+    note: str
+    user_id: str
+    name: str
+    at: datetime
+
+
 class MessageDoc(TypedDict):
     """`at` orders the timeline. `external_id` is unique within the account.
     `refs` are the provider ids that this message points at; `aliases` the further names it goes by.
@@ -201,6 +211,7 @@ class MessageDoc(TypedDict):
     wire: dict[str, Any]
     raw_event_id: str | None
     extra: dict[str, Any]
+    wrap_up: NotRequired[WrapUpDoc]
     sent_at: datetime | None
     at: datetime
 
@@ -209,6 +220,43 @@ class ActorDoc(TypedDict):
     kind: Literal["user", "contact", "system"]
     id: str
     name: str
+
+
+class CallBackDoc(TypedDict):
+    """A number that called in vain and is to be called back: one open task per account and `number`, which is a
+    phone handle's key. `calls` counts those that joined it. `how`: what ended it, "answered" by a later call or
+    "closed" by hand."""
+
+    _id: str
+    account_id: str
+    number: str
+    contact_id: str
+    ticket_id: str
+    message_ids: list[str]
+    calls: int
+    reason: Literal["missed", "abandoned", "busy", "voicemail", "out_of_hours"]
+    state: Literal["open", "done"]
+    due: datetime
+    first_at: datetime
+    last_at: datetime
+    done_at: datetime | None
+    done_by: ActorDoc | None
+    how: Literal["", "answered", "closed"]
+
+
+class AccessDoc(TypedDict):
+    """Who listened to a recording. `requests`: a player asks for a file in pieces; those of one sitting count
+    as one access."""
+
+    _id: str
+    attachment_id: str
+    message_id: str
+    ticket_id: str
+    user_id: str
+    name: str
+    requests: int
+    at: datetime
+    last_at: datetime
 
 
 class EventDoc(TypedDict):

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from omnihub.model.account import Account, AccountPolicy
+from omnihub.model.account import Account, AccountPolicy, policy_of
 from omnihub.model.errors import Conflict, NotFound
 from omnihub.model.ids import new_id
 from omnihub.store.database import Database, Doc, now
@@ -59,7 +59,7 @@ class Accounts:
             demo=doc["demo"],
             version=doc["version"],
             settings={**doc["settings"], **opened},
-            policy=AccountPolicy(**doc["policy"]),
+            policy=policy_of(doc["policy"]),
             created_at=doc["created_at"],
         )
 

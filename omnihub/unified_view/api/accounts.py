@@ -5,7 +5,7 @@ from typing import Any
 
 from omnihub.connectors import registry
 from omnihub.connectors.contract import Finding
-from omnihub.model.account import Account, AccountPolicy
+from omnihub.model.account import Account, policy_of
 from omnihub.model.errors import OmnihubError
 from omnihub.store.events import event
 from omnihub.unified_view import account_views, views
@@ -55,7 +55,7 @@ async def add_account(call: Call[shapes.NewAccount]) -> views.Doc:
         name=given.name,
         settings=account_views.stored_settings(given.channel, given.settings, {}),
         secret_names=registry.secret_names(given.channel),
-        policy=AccountPolicy(**given.policy.model_dump()),
+        policy=policy_of(given.policy.model_dump()),
         enabled=given.enabled,
     )
     return await _told(call, account, "added")
