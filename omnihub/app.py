@@ -33,6 +33,7 @@ from omnihub.outbound.worker import OutboundWorker
 from omnihub.settings import Settings
 from omnihub.store.database import now
 from omnihub.store.engines import Engines
+from omnihub.store.presence import BEAT_SECONDS
 from omnihub.store.store import Store
 from omnihub.unified_view.application import application
 from omnihub.unified_view.deps import Deps
@@ -137,6 +138,8 @@ def workers(hub: Hub, roles: Sequence[str]) -> Mapping[str, Callable[[], Awaitab
         found["retention"] = lambda: _every(_RETENTION_SECONDS, lambda: _retire(hub))
     if "listen" in roles:
         found["listeners"] = Listeners(hub.store, hub.connectors).run
+    if found:
+        found["presence"] = lambda: _every(BEAT_SECONDS, lambda: _live(hub.store))
     return found
 
 
@@ -153,6 +156,7 @@ async def run(
         tasks = [
             asyncio.create_task(_kept_alive(name, work), name=name) for name, work in workers(hub, roles).items()
         ]
+        stack.push_async_callback(_leave, hub.store)
         stack.push_async_callback(_end, tasks)
         port = 0
         if "web" in roles:
@@ -202,6 +206,20 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         except PyMongoError as error:
             log.warning("periodic.database_away", error=str(error))
         await asyncio.sleep(seconds)
+
+
+async def _live(store: Store) -> None:
+    """Says that we do, and frees what those hold who do not."""
+    await store.presence.beat()
+    for process in await store.presence.bury_the_dead():
+        log.warning("process.vanished", process=process)
+
+
+async def _leave(store: Store) -> None:
+    try:
+        await store.presence.leave()
+    except PyMongoError as error:
+        log.warning("presence.database_away", error=str(error))
 
 
 async def _retire(hub: Hub) -> None:

@@ -27,7 +27,7 @@ from omnihub.settings import Settings
 from omnihub.store.database import Session, is_outage, now
 from omnihub.store.errands import ERRANDS, Errand
 from omnihub.store.journal import INTAKE
-from omnihub.store.leases import holder_name
+from omnihub.store.presence import holder_name
 from omnihub.store.store import Store
 from omnihub.threading import ReplyTokens
 

@@ -12,7 +12,7 @@ from omnihub.model.account import Account
 from omnihub.model.raw import RawRequest
 from omnihub.store.bell import door_bell
 from omnihub.store.events import event
-from omnihub.store.leases import holder_name
+from omnihub.store.presence import holder_name
 from omnihub.store.store import Store
 
 log = structlog.get_logger("omnihub.inbox")

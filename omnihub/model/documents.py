@@ -148,7 +148,8 @@ class PlacementDoc(TypedDict):
 
 
 class DeliveryDoc(TypedDict):
-    """`due`: not sent before. `words`: the provider's own, of the last attempt. `refused`: per recipient."""
+    """`due`: not sent before. `words`: the provider's own, of the last attempt. `refused`: per recipient.
+    `process`: which one sends it. `abandoned`: that one is no more."""
 
     state: DeliveryState
     due: datetime
@@ -156,6 +157,8 @@ class DeliveryDoc(TypedDict):
     words: str
     refused: dict[str, str]
     lease_until: datetime | None
+    process: NotRequired[str]
+    abandoned: NotRequired[bool]
     sent_at: datetime | None
     updated_at: datetime
 

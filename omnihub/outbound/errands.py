@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 from omnihub.model.errors import NotFound, TryLater
 from omnihub.outbound.submit import Submit
 from omnihub.store.errands import ERRANDS, Errand
-from omnihub.store.leases import holder_name
+from omnihub.store.presence import holder_name
 from omnihub.store.store import Store
 
 log = structlog.get_logger("omnihub.outbound")

@@ -14,8 +14,8 @@ from omnihub.outbound.request import LiveConnectors
 from omnihub.outbound.sending import Sending
 from omnihub.settings import Settings
 from omnihub.store.database import now
-from omnihub.store.leases import holder_name
 from omnihub.store.outbox import OUTBOUND
+from omnihub.store.presence import holder_name
 from omnihub.store.store import Store
 
 log = structlog.get_logger("omnihub.outbound")

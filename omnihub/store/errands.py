@@ -5,8 +5,14 @@ from typing import Any, TypedDict, cast
 from pymongo import ASCENDING, IndexModel, ReturnDocument, UpdateOne
 
 from omnihub.store.database import Database, Doc, Session, now
+from omnihub.store.presence import PROCESS
 
-INDEXES: Mapping[str, Sequence[IndexModel]] = {"errands": (IndexModel([("due", ASCENDING)]),)}
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    "errands": (
+        IndexModel([("due", ASCENDING)]),
+        IndexModel([("process", ASCENDING)], partialFilterExpression={"process": {"$exists": True}}),
+    )
+}
 
 ERRANDS = "errands"
 
@@ -40,15 +46,15 @@ class Errands:
             await self._errands.bulk_write(writes, session=session)
 
     async def take(self, lease_seconds: float, *, but: Sequence[tuple[str, str]] = ()) -> Errand | None:
-        """The longest due, not of these kinds for these accounts. It comes again after the lease unless it is
-        done."""
+        """The longest due, not of these kinds for these accounts. It comes again after the lease, or when
+        our process dies, unless it is done."""
         at = now()
         query: Doc = {"due": {"$lte": at}}
         if but:
             query["$nor"] = [{"kind": kind, "data.account_id": account_id} for kind, account_id in but]
         found: Doc | None = await self._errands.find_one_and_update(
             query,
-            {"$set": {"due": at + timedelta(seconds=lease_seconds)}, "$inc": {"attempts": 1}},
+            {"$set": {"due": at + timedelta(seconds=lease_seconds), "process": PROCESS}, "$inc": {"attempts": 1}},
             sort=[("due", ASCENDING)],
             return_document=ReturnDocument.AFTER,
         )
@@ -56,7 +62,7 @@ class Errands:
 
     async def put_off(self, errand_id: str, seconds: float) -> None:
         due = now() + timedelta(seconds=seconds)
-        await self._errands.update_one({"_id": errand_id}, {"$set": {"due": due}})
+        await self._errands.update_one({"_id": errand_id}, {"$set": {"due": due}, "$unset": {"process": 1}})
 
     async def done(self, errand_id: str) -> None:
         await self._errands.delete_one({"_id": errand_id})

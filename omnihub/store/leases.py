@@ -1,25 +1,22 @@
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from pymongo import IndexModel, ReturnDocument
+from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from omnihub.model.ids import new_id
 from omnihub.store.database import Database
+from omnihub.store.presence import process_of
 
-# What a killed process left behind goes after a day.
-INDEXES: Mapping[str, Sequence[IndexModel]] = {"leases": (IndexModel([("until", 1)], expireAfterSeconds=86_400),)}
-
-
-def holder_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
+# What a killed process left behind, and nobody freed, goes after a day.
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    "leases": (IndexModel([("until", ASCENDING)], expireAfterSeconds=86_400), IndexModel([("process", ASCENDING)]))
+}
 
 
 class Leases:
-    """Who alone may do a thing for a while: listen to a mailbox, send for a conversation.
-    Time is the database's, so that clocks of different machines do not matter."""
+    """Who alone may do a thing for a while: listen to a mailbox, send for a conversation. `holder` is named by
+    `presence.holder_name`: with its process the lease ends. Time is the database's, so that clocks of
+    different machines do not matter."""
 
     def __init__(self, db: Database) -> None:
         self._leases = db["leases"]
@@ -42,6 +39,7 @@ class Leases:
                     {
                         "$set": {
                             "holder": {"$cond": ["$free", holder, "$holder"]},
+                            "process": {"$cond": ["$free", process_of(holder), "$process"]},
                             "until": {"$cond": ["$free", until, "$until"]},
                         }
                     },

@@ -7,6 +7,7 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from omnihub.model.documents import MessageDoc
 from omnihub.store import paging
 from omnihub.store.database import Database, Doc, Session, now
+from omnihub.store.presence import PROCESS
 
 OPEN_STATES = ("queued", "sending", "failed", "uncertain")
 OUTBOUND = "outbound"
@@ -55,8 +56,10 @@ class Outbox:
                 "$set": {
                     "delivery.state": "sending",
                     "delivery.lease_until": at + timedelta(seconds=lease_seconds),
+                    "delivery.process": PROCESS,
                     "delivery.updated_at": at,
                 },
+                "$unset": {"delivery.abandoned": 1},
                 "$inc": {"delivery.attempts": 1},
             },
             return_document=ReturnDocument.AFTER,
@@ -65,7 +68,8 @@ class Outbox:
 
     async def abandoned(self, limit: int) -> list[MessageDoc]:
         """Those whose sender vanished between sending and saying so."""
-        query = {"delivery.state": "sending", "delivery.lease_until": {"$lt": now()}}
+        lost = [{"delivery.lease_until": {"$lt": now()}}, {"delivery.abandoned": True}]
+        query = {"delivery.state": "sending", "$or": lost}
         return [cast("MessageDoc", doc) async for doc in self._messages.find(query).limit(limit)]
 
     async def change(

@@ -23,6 +23,7 @@ from omnihub.store.limits import Limits
 from omnihub.store.messages import Messages
 from omnihub.store.operations import Operations
 from omnihub.store.outbox import Outbox
+from omnihub.store.presence import Presence
 from omnihub.store.sessions import Sessions
 from omnihub.store.tickets import Tickets
 from omnihub.store.users import Users
@@ -62,6 +63,7 @@ class Store:
         self.sessions = Sessions(self.db)
         self.counters = Counters(self.db)
         self.leases = Leases(self.db)
+        self.presence = Presence(self.db)
 
     async def prepare(self) -> None:
         """Indexes and migrations. Raises schema.SchemaTooNew."""
