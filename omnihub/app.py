@@ -43,6 +43,7 @@ log = structlog.get_logger("omnihub")
 
 ROLES = ("web", "worker", "listen")
 _WAKE_SECONDS = 2.0
+_PRESSURE_SECONDS = 3.0
 _RETENTION_SECONDS = 3600.0
 _DRAIN_SECONDS = 15.0
 _CLIENT_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
@@ -136,9 +137,11 @@ def workers(hub: Hub, roles: Sequence[str]) -> Mapping[str, Callable[[], Awaitab
         found["errands"] = ErrandRunner(hub.store, hub.errand_kinds()).run
         found["wake"] = lambda: _every(_WAKE_SECONDS, hub.deps.tickets.wake_due)
         found["retention"] = lambda: _every(_RETENTION_SECONDS, lambda: _retire(hub))
+    if "web" in roles or "listen" in roles:
+        found["pressure"] = lambda: _every(_PRESSURE_SECONDS, hub.store.pressure.measure)
     if "listen" in roles:
         found["listeners"] = Listeners(hub.store, hub.connectors).run
-    if found:
+    if "worker" in roles or "listen" in roles:
         found["presence"] = lambda: _every(BEAT_SECONDS, lambda: _live(hub.store))
     return found
 

@@ -30,6 +30,7 @@ class Server(_Section):
 class Storage(_Section):
     var: Path = Path("var")
     attachment_limit_bytes: int = 52_428_800
+    free_megabytes: int = Field(default=512, ge=0)
 
 
 class MongoDB(_Section):
@@ -54,6 +55,7 @@ class Intake(_Section):
     batch: int = Field(default=200, ge=1, le=1000)
     sweep_seconds: float = 15
     attempts: int = 5
+    backlog_megabytes: int = Field(default=8192, ge=0)
 
 
 class Outbound(_Section):

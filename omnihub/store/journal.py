@@ -16,6 +16,7 @@ from omnihub.model.raw import RawEvent, RawRequest
 from omnihub.store.bell import Bell
 from omnihub.store.blobs import Blobs
 from omnihub.store.database import Database, Doc, Session, now
+from omnihub.store.pressure import Pressure
 
 log = structlog.get_logger("omnihub.store")
 
@@ -47,6 +48,10 @@ class JournalUnavailable(Exception):
     """The raw event is not on disk: whoever handed it over must hand it over again."""
 
 
+class JournalFull(JournalUnavailable):
+    """It takes nothing more until the intake has caught up, or there is room on the disk again."""
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Entry:
     """`repeated`: this source key was journaled before, with a body of digest `digest`."""
@@ -73,8 +78,9 @@ class Journal:
     makes groups larger instead of queues longer.
     """
 
-    def __init__(self, db: Database, bell: Bell, blobs: Blobs) -> None:
+    def __init__(self, db: Database, bell: Bell, blobs: Blobs, pressure: Pressure) -> None:
         self._events = db["raw_events"]
+        self._pressure = pressure
         self._bell = bell
         self._blobs = blobs
         self._pending: list[tuple[Doc, asyncio.Future[Entry]]] = []
@@ -84,6 +90,8 @@ class Journal:
         self, account_id: str, request: RawRequest, *, silent: bool = False, ring: bool = True
     ) -> Entry:
         """Without a ring the caller takes it in itself. Raises JournalUnavailable."""
+        if self._pressure.closed:
+            raise JournalFull(self._pressure.closed)
         doc = await self._document(account_id, request, silent)
         doc["ring"] = ring
         future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()

@@ -24,12 +24,20 @@ from omnihub.store.messages import Messages
 from omnihub.store.operations import Operations
 from omnihub.store.outbox import Outbox
 from omnihub.store.presence import Presence
+from omnihub.store.pressure import Bounds, Pressure
 from omnihub.store.sessions import Sessions
 from omnihub.store.tickets import Tickets
 from omnihub.store.users import Users
 from omnihub.store.vault import Vault, master_secret
 
 T = TypeVar("T")
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        backlog=settings.intake.backlog_megabytes * 1_048_576,
+        free_disk=settings.storage.free_megabytes * 1_048_576,
+    )
 
 
 class Store:
@@ -49,7 +57,8 @@ class Store:
         self.blobs = GridFSBlobs(self.db)
         self.file_links = FileLinks(self.vault.sign, settings.public_url)
         self.attachments = Attachments(self.db, self.blobs)
-        self.journal = Journal(self.db, self.bell, self.blobs)
+        self.pressure = Pressure(self.db, _bounds(settings))
+        self.journal = Journal(self.db, self.bell, self.blobs, self.pressure)
         self.accounts = Accounts(self.db, self.vault)
         self.contacts = Contacts(self.db)
         self.conversations = Conversations(self.db)

@@ -20,6 +20,11 @@ class Metrics:
         self._oldest = Gauge(
             "omnihub_intake_oldest_seconds", "Age of the oldest raw event not taken in", registry=self._own
         )
+        self._backlog = Gauge(
+            "omnihub_intake_backlog_bytes", "Raw events not taken in, estimated", registry=self._own
+        )
+        self._free = Gauge("omnihub_database_disk_free_bytes", "On the database's disk", registry=self._own)
+        self._closed = Gauge("omnihub_journal_closed", "1 while nothing more is received", registry=self._own)
         self._outbox = Gauge(
             "omnihub_outbox_messages", "Outbound messages by state", ["state"], registry=self._own
         )
@@ -36,6 +41,10 @@ class Metrics:
         for state in ("waiting", "dead"):
             self._intake.labels(state).set(intake[state])
         self._oldest.set(intake["oldest_seconds"])
+        pressure = store.pressure.measured
+        self._backlog.set(pressure.waiting_bytes)
+        self._free.set(pressure.free_bytes if pressure.free_bytes is not None else float("nan"))
+        self._closed.set(bool(pressure.closed))
         for state, count in (await store.outbox.counts()).items():
             self._outbox.labels(state).set(count)
         return generate_latest(REGISTRY) + generate_latest(self._own)

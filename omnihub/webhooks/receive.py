@@ -15,7 +15,7 @@ from omnihub.model.errors import Invalid, NotFound, OmnihubError, TryLater, Unre
 from omnihub.model.raw import RawRequest, Reply
 from omnihub.settings import Settings
 from omnihub.store.database import PyMongoError, now
-from omnihub.store.journal import JournalUnavailable
+from omnihub.store.journal import JournalFull, JournalUnavailable
 from omnihub.store.store import Store
 from omnihub.webhooks.words import say
 
@@ -28,6 +28,7 @@ _NEVER_KEPT = frozenset({"authorization", "cookie", "proxy-authorization"})
 _CORS_METHODS = "GET, POST, OPTIONS"
 _CORS_HEADERS = "Content-Type, Idempotency-Key"
 _PROOF_SECONDS = 3600
+_CATCHING_UP_SECONDS = 30
 # A database that neither answers nor refuses: the caller, who waits no longer either, had better repeat.
 _STORE_SECONDS = 8.0
 
@@ -105,6 +106,8 @@ class Receiver:
             async with self._held(request, connector.manifest.door) as body:
                 raw = replace(raw, body=body)
                 return _http(await self._receive(connector, raw))
+        except JournalFull as error:
+            return _unavailable(error, locale, after=_CATCHING_UP_SECONDS)
         except (JournalUnavailable, PyMongoError) as error:
             return _unavailable(error, locale)
         except OmnihubError as error:
@@ -264,9 +267,9 @@ def _problem(
     )
 
 
-def _unavailable(error: Exception, locale: str) -> web.Response:
+def _unavailable(error: Exception, locale: str, after: int = 5) -> web.Response:
     log.error("door.unavailable", error=str(error))
-    return _problem(503, "unavailable", say("unavailable", locale), headers={"Retry-After": "5"})
+    return _problem(503, "unavailable", say("unavailable", locale), headers={"Retry-After": str(after)})
 
 
 def _with_cors(response: web.Response, origin: str | None) -> web.Response:

@@ -134,7 +134,7 @@ async def read_status(call: Call[None]) -> views.Doc:
     return {
         "version": version("omnihub"),
         "engines": state,
-        "intake": intake,
+        "intake": intake | {"closed": store.pressure.closed},
         "outbound": {name: outbound[name] for name in ("queued", "failed", "uncertain")},
         "demo": any(account.demo for account in accounts),
     }

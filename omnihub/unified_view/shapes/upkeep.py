@@ -58,6 +58,7 @@ class IntakeStatus(Shown):
     waiting: int
     oldest_seconds: float
     dead: int
+    closed: str = Field("", description="why nothing more is received; empty while everything is")
 
 
 class OutboundStatus(Shown):
