@@ -141,7 +141,7 @@ def workers(hub: Hub, roles: Sequence[str]) -> Mapping[str, Callable[[], Awaitab
         found["pressure"] = lambda: _every(_PRESSURE_SECONDS, hub.store.pressure.measure)
     if "listen" in roles:
         found["listeners"] = Listeners(hub.store, hub.connectors).run
-    if "worker" in roles or "listen" in roles:
+    if roles:
         found["presence"] = lambda: _every(BEAT_SECONDS, lambda: _live(hub.store))
     return found
 

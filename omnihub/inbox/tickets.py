@@ -187,9 +187,11 @@ class TicketDesk:
         return await self._do(ticket_id, plan)
 
     async def note(
-        self, ticket_id: str, actor: ActorDoc, text: str, attachment_ids: Sequence[str] = ()
+        self, ticket_id: str, actor: ActorDoc, text: str, attachment_ids: Sequence[str] = (), once_key: str = ""
     ) -> MessageDoc:
-        """For colleagues only; nothing of it ever goes to the customer."""
+        """For colleagues only; nothing of it ever goes to the customer. `once_key`: it may come again under it."""
+        if once_key and (made := await self._store.sessions.made_once(once_key)):
+            return await self._store.messages.get(made)
         if not text.strip() and not attachment_ids:
             raise Invalid("the note is empty", {"text": "is empty"})
         note_id = ""
@@ -198,6 +200,8 @@ class TicketDesk:
             nonlocal note_id
             changes = await self._add_note(ticket, actor, text.strip(), attachment_ids, session)
             note_id = changes["last_message"]["id"]
+            if once_key and not await self._store.sessions.bind_once(once_key, note_id, session):
+                raise Conflict("this note is being written already")
             return changes, ()
 
         await self._do(ticket_id, plan)

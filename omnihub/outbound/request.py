@@ -22,7 +22,7 @@ class ReplyRequest:
     `cc` and `bcc`: handles, their keys, or bare addresses of the channel's kind.
     `account_id` and `to_key`: by another way than the conversation's, to another handle of the same person.
     `template`: one of the account's prepared messages instead of a text. `as_links`: what the channel does not
-    carry goes out as the address of a file."""
+    carry goes out as the address of a file. `once_key`: the same request may come again under it."""
 
     ticket_id: str
     actor: ActorDoc
@@ -41,6 +41,7 @@ class ReplyRequest:
     to_key: str = ""
     template: TemplateUse | None = None
     as_links: bool = False
+    once_key: str = ""
 
 
 class Addressee(TypedDict):

@@ -62,6 +62,8 @@ class Submit:
 
     async def reply(self, request: ReplyRequest) -> MessageDoc:
         """Raises NotFound, Invalid, Refused (WindowClosed), Conflict (a merged ticket) or StaleView."""
+        if request.once_key and (made := await self._store.sessions.made_once(request.once_key)):
+            return await self._store.messages.get(made)
         files = [ref for ref, _ in await self._store.attachments.find_many(request.attachment_ids)]
 
         async def work(session: Session) -> MessageDoc:
@@ -75,9 +77,15 @@ class Submit:
             changes, events = ticket_changes.after_reply(ticket, messages, request.actor, request.status)
             await self._store.tickets.change(ticket["_id"], changes, session)
             await self._store.events.add(events, session)
+            if request.once_key:
+                await self._bind(request.once_key, messages[0], session)
             return messages[0]
 
         return await self._rung(work)
+
+    async def _bind(self, once_key: str, message: MessageDoc, session: Session) -> None:
+        if not await self._store.sessions.bind_once(once_key, message["_id"], session):
+            raise Conflict("this answer is being sent already")
 
     async def _route(self, ticket: TicketDoc, request: ReplyRequest, session: Session) -> Route:
         if request.to_key:

@@ -58,6 +58,7 @@ class Presence:
         await self._db["errands"].update_many(
             {"process": process}, {"$set": {"due": now()}, "$unset": {"process": 1}}
         )
+        await self._db["idempotency"].update_many({"process": process}, {"$unset": {"process": 1}})
         await self._db["messages"].update_many(
             {"delivery.state": "sending", "delivery.process": process}, {"$set": {"delivery.abandoned": True}}
         )

@@ -9,12 +9,16 @@ from pymongo.errors import DuplicateKeyError
 
 from omnihub.model.errors import NotFound
 from omnihub.model.ids import new_id
-from omnihub.store.database import Database, Doc, now
+from omnihub.store.database import Database, Doc, Session, now
+from omnihub.store.presence import PROCESS
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "sessions": (IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0), IndexModel([("user_id", 1)])),
     "api_tokens": (IndexModel([("digest", 1)], unique=True),),
-    "idempotency": (IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400),),
+    "idempotency": (
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=86_400),
+        IndexModel([("process", ASCENDING)], partialFilterExpression={"process": {"$exists": True}}),
+    ),
 }
 
 
@@ -81,24 +85,47 @@ class Sessions:
             raise NotFound("this token does not exist")
 
     async def begin_once(self, key: str, digest: str) -> Doc | None:
-        """None: the caller is the first and must `finish_once`. Else what was kept: {digest, status?, body?};
-        without a status the first is still at work, or died at it less than a minute ago."""
+        """None: the caller is the first, or takes up what the first left behind, and must `finish_once`. Else
+        what was kept: {digest, status?, body?}; without a status the first is still at work."""
         try:
-            await self._answers.insert_one({"_id": key, "digest": digest, "at": now()})
+            await self._answers.insert_one({"_id": key, "digest": digest, "at": now(), "process": PROCESS})
         except DuplicateKeyError:
             found = await self._answers.find_one({"_id": key})
-            if found and "status" not in found and (now() - found["at"]).total_seconds() > 60:
-                await self._answers.delete_one({"_id": key, "at": found["at"]})
+            if found is None:
                 return await self.begin_once(key, digest)
+            if found["digest"] == digest and "status" not in found and await self._take_up(found):
+                return None
             return found
         return None
 
+    async def _take_up(self, found: Doc) -> bool:
+        """Where the first caller's process died at it, or has not been heard of for a minute."""
+        if "process" in found and (now() - found["at"]).total_seconds() < 60:
+            return False
+        known = {"_id": found["_id"], "at": found["at"], "process": found.get("process")}
+        ours = {"$set": {"at": now(), "process": PROCESS}}
+        return bool((await self._answers.update_one(known, ours)).modified_count)
+
+    async def bind_once(self, key: str, made_id: str, session: Session) -> bool:
+        """What was made under the key, in the transaction that makes it. False where something was before."""
+        query = {"_id": key, "made_id": {"$exists": False}}
+        return bool(
+            (await self._answers.update_one(query, {"$set": {"made_id": made_id}}, session=session)).matched_count
+        )
+
+    async def made_once(self, key: str) -> str | None:
+        """The id of what an earlier attempt under this key made, though nobody was told so."""
+        found = await self._answers.find_one({"_id": key}, {"made_id": 1})
+        return found.get("made_id") if found else None
+
     async def finish_once(self, key: str, status: int, body: bytes) -> None:
-        await self._answers.update_one({"_id": key}, {"$set": {"status": status, "body": body}})
+        done = {"$set": {"status": status, "body": body}, "$unset": {"process": 1}}
+        await self._answers.update_one({"_id": key}, done)
 
     async def forget_once(self, key: str) -> None:
         """The first attempt failed in a way that may be tried again."""
-        await self._answers.delete_one({"_id": key})
+        await self._answers.delete_one({"_id": key, "made_id": {"$exists": False}})
+        await self._answers.update_one({"_id": key}, {"$unset": {"process": 1}})
 
 
 def answer_of(doc: Doc) -> tuple[int, bytes]:

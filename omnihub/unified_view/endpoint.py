@@ -15,6 +15,7 @@ from omnihub.model.documents import Role
 from omnihub.unified_view.callers import Caller
 from omnihub.unified_view.deps import Deps
 from omnihub.unified_view.languages import Language
+from omnihub.unified_view.once import ONCE
 from omnihub.unified_view.problems import Problem
 from omnihub.unified_view.shapes.common import Scope
 
@@ -35,6 +36,11 @@ class Call(Generic[G]):
         if self.who is None:
             raise Problem("not_signed_in", headers={"WWW-Authenticate": "Bearer"})
         return self.who
+
+    @property
+    def once_key(self) -> str:
+        """Names this deed, so that a repeat finds what the first attempt made; empty without Idempotency-Key."""
+        return self.request.get(ONCE, "")
 
     @property
     def id(self) -> str:

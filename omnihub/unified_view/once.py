@@ -8,6 +8,8 @@ from omnihub.store.store import Store
 from omnihub.unified_view.problems import Problem
 
 _LONGEST_KEY = 255
+# In the request: the key under which a handler binds what it makes.
+ONCE = web.RequestKey("once", str)
 
 
 async def once(
@@ -30,6 +32,7 @@ async def once(
     if kept is not None:
         return *_kept(store, kept, digest), True
     try:
+        request[ONCE] = key
         status, body = await work()
     except BaseException:
         await store.sessions.forget_once(key)

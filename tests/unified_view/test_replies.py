@@ -1,10 +1,13 @@
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from omnihub.model.account import Account, AccountPolicy
 from omnihub.model.documents import TicketDoc
+from omnihub.store.database import now
+from omnihub.store.presence import Presence
 from omnihub.store.store import Store
 from tests.mailbox import PostOffice, mail
 from tests.unified_view.browser import Browser, Hub
@@ -124,3 +127,22 @@ async def test_what_is_shown_once_is_kept_sealed(hub: Hub, admin: Browser) -> No
     kept = [doc async for doc in hub.deps.store.db["idempotency"].find()]
     assert made.json["token"] not in str(kept)
     assert len((await admin.get("/tokens")).json["items"]) == 1
+
+
+@pytest.mark.parametrize("path", ["replies", "notes"])
+async def test_a_repeat_after_a_crash_finds_what_nobody_was_told_of(
+    ticket: TicketDoc, store: Store, agent: Browser, path: str
+) -> None:
+    """The process died after the message was stored, and before it could say so."""
+    where, key = f"/tickets/{ticket['_id']}/{path}", {"Idempotency-Key": "one"}
+    body = reply_to(ticket) if path == "replies" else {"text": "He called twice."}
+    first = await agent.post(where, body, headers=key)
+    assert first.status == 201
+    answers = store.db["idempotency"]
+    await answers.update_one({}, {"$unset": {"status": 1, "body": 1}, "$set": {"process": "host:1:dead"}})
+    assert (await agent.post(where, body, headers=key)).problem["code"] == "in_progress"
+    await store.db["processes"].insert_one({"_id": "host:1:dead", "until": now() - timedelta(seconds=1)})
+    await Presence(store.db, "host:2:alive").bury_the_dead()
+    again = await agent.post(where, body, headers=key)
+    assert (again.status, again.json["id"]) == (201, first.json["id"])
+    assert await store.db["messages"].count_documents({"direction": {"$ne": "inbound"}}) == 1

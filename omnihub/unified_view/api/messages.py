@@ -31,6 +31,7 @@ async def reply(call: Call[shapes.NewReply]) -> views.Doc:
         cc=tuple(given.cc),
         bcc=tuple(given.bcc),
         template=TemplateUse(id=given.template.id, values=given.template.values) if given.template else None,
+        once_key=call.once_key,
         **given.model_dump(exclude={"attachment_ids", "cc", "bcc", "template"}),
     )
     try:
@@ -64,8 +65,9 @@ async def show_typing(call: Call[shapes.Typing]) -> views.Doc:
 )
 async def write_note(call: Call[shapes.NewNote]) -> views.Doc:
     given = call.given
+    files = tuple(given.attachment_ids)
     return views.message(
-        await call.deps.tickets.note(call.id, call.caller.actor, given.text, tuple(given.attachment_ids))
+        await call.deps.tickets.note(call.id, call.caller.actor, given.text, files, once_key=call.once_key)
     )
 
 
