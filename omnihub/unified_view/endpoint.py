@@ -40,7 +40,7 @@ class Call(Generic[G]):
     @property
     def once_key(self) -> str:
         """Names this deed, so that a repeat finds what the first attempt made; empty without Idempotency-Key."""
-        return self.request.get(ONCE, "")
+        return str(self.request.get(ONCE, ""))
 
     @property
     def id(self) -> str:
