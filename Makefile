@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STATIC := omnihub/unified_view/static/index.html
 WEB    := $(shell git ls-files web 2>/dev/null | grep -v node_modules)
 
-.PHONY: up test setup web check test-python test-web test-long clean help
+.PHONY: up test setup web check test-python test-web test-durability clean help
 
 help:
 	@echo "make up      install what is needed and run the hub with demo channels"
@@ -47,6 +47,9 @@ check: setup
 
 test-web: $(STATIC)
 	@./tools/with-node npm --prefix web test --silent
+
+test-durability: setup
+	$(BIN)/pytest -m long tests/durability -s
 
 test-python: setup $(STATIC)
 	$(BIN)/pytest -n 2 --dist loadgroup

@@ -31,9 +31,9 @@ from omnihub.outbound.progress import ProgressErrands
 from omnihub.outbound.submit import Submit
 from omnihub.outbound.worker import OutboundWorker
 from omnihub.settings import Settings
+from omnihub.store import presence
 from omnihub.store.database import now
 from omnihub.store.engines import Engines
-from omnihub.store.presence import BEAT_SECONDS
 from omnihub.store.store import Store
 from omnihub.unified_view.application import application
 from omnihub.unified_view.deps import Deps
@@ -142,7 +142,7 @@ def workers(hub: Hub, roles: Sequence[str]) -> Mapping[str, Callable[[], Awaitab
     if "listen" in roles:
         found["listeners"] = Listeners(hub.store, hub.connectors).run
     if roles:
-        found["presence"] = lambda: _every(BEAT_SECONDS, lambda: _live(hub.store))
+        found["presence"] = lambda: _every(presence.BEAT_SECONDS, lambda: _live(hub.store))
     return found
 
 

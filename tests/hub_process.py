@@ -17,6 +17,7 @@ import aiohttp
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 60.0
+NOTHING: Mapping[str, str] = {}
 
 
 def free_port() -> int:
@@ -81,11 +82,16 @@ async def omnihub(*arguments: str, settings: Mapping[str, str], within: float = 
     return Ended(code=process.returncode or 0, out=out.decode(), err=err.decode())
 
 
-async def _started(arguments: tuple[str, ...], settings: Mapping[str, str]) -> asyncio.subprocess.Process:
+async def _started(
+    arguments: tuple[str, ...],
+    settings: Mapping[str, str],
+    module: str = "omnihub",
+    more: Mapping[str, str] = NOTHING,
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "omnihub", *arguments),
+        *(sys.executable, "-m", module, *arguments),
         cwd=ROOT,
-        env=environment(settings),
+        env={**environment(settings), **more},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -103,8 +109,15 @@ class Running:
     _readers: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
-    async def start(cls, *arguments: str, settings: Mapping[str, str]) -> "Running":
-        running = cls(await _started(arguments, settings))
+    async def start(
+        cls,
+        *arguments: str,
+        settings: Mapping[str, str],
+        module: str = "omnihub",
+        more: Mapping[str, str] = NOTHING,
+    ) -> "Running":
+        """`more`: further variables of its environment."""
+        running = cls(await _started(arguments, settings, module, more))
         running._readers = [asyncio.create_task(running._read(name)) for name in ("out", "err")]
         return running
 
