@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from omnihub.connectors.registry import Connectors
 from omnihub.settings import Settings
 from omnihub.store.store import Store
 from tests.cli.conftest import by_name
@@ -11,6 +10,6 @@ from tests.durability.world import World, world
 
 
 @pytest.fixture
-async def people(store: Store, connectors: Connectors, settings: Settings, tmp_path: Path) -> AsyncIterator[World]:
-    async with world(store, connectors, by_name(settings), tmp_path) as made:
+async def people(store: Store, settings: Settings, tmp_path: Path) -> AsyncIterator[World]:
+    async with world(store, by_name(settings), tmp_path) as made:
         yield made

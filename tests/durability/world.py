@@ -4,7 +4,7 @@ import asyncio
 import base64
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,16 @@ import orjson
 
 from omnihub.connectors import registry
 from omnihub.connectors.api.simulator import Simulator as ApiSimulator
+from omnihub.connectors.contract import Toolbox
 from omnihub.connectors.registry import Connectors
 from omnihub.connectors.sampling import ChannelSample, sample_type
 from omnihub.connectors.simulation import Person
 from omnihub.connectors.telegram.simulator import Simulator as TelegramSimulator
 from omnihub.model.account import Account, AccountPolicy
 from omnihub.model.raw import RawRequest
+from omnihub.store.database import now
 from omnihub.store.store import Store
-from tests.hub_process import Running, free_port, until
+from tests.hub_process import NOTHING, Running, free_port, until
 
 PATIENCE = {
     "intake.sweep_seconds": "0.5",
@@ -42,12 +44,14 @@ class Line:
     account: Account
     sample: ChannelSample[Any]
     simulator: Any
-    person: Person
+    person: Person | None
     asked: int = 0
     answers: int = 0
 
     def received(self) -> list[str]:
         """Our answers, as the customer sees them, in that order."""
+        if self.person is None:
+            return []
         return [one.text for one in self.simulator.chats.lines(self.person.id) if one.author == "desk"]
 
 
@@ -57,13 +61,9 @@ class World:
     lines: dict[str, Line]
     settings: Mapping[str, str]
     token: str
-    port: int
+    ports: tuple[int, ...]
     http: aiohttp.ClientSession
     chance: random.Random = field(default_factory=lambda: random.Random(7))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
     async def hub(self, *roles: str, more: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
@@ -98,6 +98,8 @@ class World:
 
     async def _answer(self, line: Line, count: int) -> None:
         """One after the other, so that their order is known."""
+        if line.simulator is None:
+            return
         ticket = await until(lambda: self.store.db["tickets"].find_one({"account_ids": line.account.id}))
         for _ in range(count):
             line.answers += 1
@@ -111,7 +113,8 @@ class World:
         """Again and again, as long as nobody answers or the answer is to come again."""
         while True:
             try:
-                async with self.http.request(method, self.url + path, **what) as answer:
+                url = f"http://127.0.0.1:{self.chance.choice(self.ports)}{path}"
+                async with self.http.request(method, url, **what) as answer:
                     text = await answer.text()
                     if answer.status < 300:
                         return
@@ -218,7 +221,7 @@ async def _bytes(store: Store, attachment_id: str) -> bytes:
 
 
 async def _line(
-    store: Store, connectors: Connectors, channel: str, simulator: Any, led: Mapping[str, Any]
+    store: Store, connectors: Connectors, channel: str, simulator: Any = None, led: Mapping[str, Any] = NOTHING
 ) -> Line:
     kind = sample_type(channel)
     values = registry.plain(registry.read_settings(channel, {**kind.settings, **led}))
@@ -229,15 +232,18 @@ async def _line(
         secret_names=registry.secret_names(channel),
         policy=AccountPolicy(undo_seconds=0),
     )
-    person = simulator.chats.people[0]
+    person = simulator.chats.people[0] if simulator else None
     return Line(account=account, sample=kind(await connectors.of(account)), simulator=simulator, person=person)
 
 
 @asynccontextmanager
 async def world(
-    store: Store, connectors: Connectors, external: Mapping[str, str], folder: Path
+    store: Store, external: Mapping[str, str], folder: Path, *, webs: int = 1, heard: Sequence[str] = ()
 ) -> AsyncIterator[World]:
-    """An app of one's own, whose repeats are harmless, and Telegram, whose repeats are not."""
+    """An app of one's own, whose repeats are harmless, and Telegram, whose repeats are not: both are asked
+    and answered. `heard`: channels that only ask."""
+    ports = tuple(free_port() for _ in range(webs))
+    url = f"http://127.0.0.1:{ports[0]}"
     app, telegram = ApiSimulator(folder / "api"), TelegramSimulator(folder / "telegram")
     await app.start()
     await telegram.start()
@@ -246,19 +252,22 @@ async def world(
     timeout = aiohttp.ClientTimeout(total=15)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as http:
+            toolbox = Toolbox(http=http, public_url=url, sign=store.vault.sign, now=now)
+            connectors = Connectors(toolbox)
             led = {"api_url": telegram.url, "file_url": f"{telegram.url}/file"}
             lines = {
                 "api": await _line(store, connectors, "api", app, app.accounts()[0].settings),
                 "telegram": await _line(store, connectors, "telegram", telegram, led),
+                **{channel: await _line(store, connectors, channel) for channel in heard},
             }
             user = await store.users.add(email="a@desk.test", name="Anna", role="admin", password_hash="-")
             _, token = await store.sessions.add_token(user["_id"], "driver", ["read", "write"])
-            port = free_port()
             settings = {
-                **external, **PATIENCE, "server.port": str(port), "server.public_url": f"http://127.0.0.1:{port}",
+                **external, **PATIENCE, "server.port": str(ports[0]), "server.public_url": url,
                 "logging.level": "error",
             }  # fmt: skip
-            yield World(store=store, lines=lines, settings=settings, token=token, port=port, http=http)
+            yield World(store=store, lines=lines, settings=settings, token=token, ports=ports, http=http)
+            await connectors.close()
     finally:
         await telegram.stop()
         await app.stop()
