@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pymongo import IndexModel
 
@@ -28,6 +29,29 @@ def process_of(holder: str) -> str:
     return holder.rpartition(":")[0]
 
 
+def _runs_here(process: str) -> bool:
+    """Silent, but seen to live on this machine: it is stopped or starved, and may go on in the middle of a
+    sentence. A restarted container has the old one's name and number, so that our own number proves nothing."""
+    host, _, rest = process.partition(":")
+    pid = rest.partition(":")[0]
+    if host != socket.gethostname() or not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not _is_zombie(int(pid))
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return False
+
+
 class Presence:
     """Time is the database's. A process that was only asleep, and is taken for dead, finds its leases gone
     and takes them anew: nothing is done twice for that, as every deed has its own guard."""
@@ -47,7 +71,7 @@ class Presence:
     async def bury_the_dead(self) -> list[str]:
         """Frees what processes hold that no longer say that they live; may be cut off anywhere and repeated."""
         silent = self._db["processes"].find({"$expr": {"$lt": ["$until", "$$NOW"]}}, {"until": 1})
-        dead = [doc async for doc in silent if doc["_id"] != self._process]
+        dead = [doc async for doc in silent if doc["_id"] != self._process and not _runs_here(doc["_id"])]
         for process in dead:
             await self._free(process["_id"])
             await self._db["processes"].delete_one({"_id": process["_id"], "until": process["until"]})

@@ -19,13 +19,28 @@ class Crowd:
         self._ended = False
 
     async def start(self, number: int) -> None:
+        """Again and again where the database is away just then, as a service manager does."""
+        started = False
+        while not started:
+            started = await self._started(number)
+
+    async def _started(self, number: int) -> bool:
         role = ROLES[number]
         settings = dict(self._people.settings)
         if role == "web":
             settings["server.port"] = str(self._people.ports[number])
         hub = await Running.start(role, settings=settings, module="tests.durability.hub", more=self._more)
         self._running[number] = hub
-        await hub.ready()
+        ready = asyncio.create_task(hub.ready())
+        ended = asyncio.create_task(hub.process.wait())
+        await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ready, ended):
+            task.cancel()
+        await asyncio.gather(ready, ended, return_exceptions=True)
+        if hub.process.returncode is not None:
+            await hub.end()
+            return False
+        return True
 
     def _hub(self, number: int) -> Running:
         hub = self._running[number]

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -154,7 +155,8 @@ class World:
         texts = Counter([doc["text"] async for doc in found])
         for number in range(1, line.asked + 1):
             words = line.sample.said(number).words
-            copies = sum(count for text, count in texts.items() if f"{words}." in text)
+            named = re.compile(re.escape(words) + r"(?!\d)")
+            copies = sum(count for text, count in texts.items() if named.search(text))
             assert copies == 1, f"{channel}: {copies} copies of {words}"
         assert sum(texts.values()) == line.asked, channel
         counted["in"] += line.asked

@@ -1,3 +1,5 @@
+import asyncio
+import socket
 from datetime import timedelta
 
 from omnihub.store.database import Session, now
@@ -57,3 +59,16 @@ async def test_an_errand_comes_again_when_its_process_died(store: Store) -> None
     again = await store.errands.take(600)
     assert again is not None
     assert again["attempts"] == 2
+
+
+async def test_who_is_stopped_on_this_machine_is_not_dead(store: Store) -> None:
+    sleeper = await asyncio.create_subprocess_exec("sleep", "60")
+    name = f"{socket.gethostname()}:{sleeper.pid}:a"
+    try:
+        await Presence(store.db, name).beat()
+        await silenced(store, name)
+        assert await Presence(store.db, "host:2:b").bury_the_dead() == []
+    finally:
+        sleeper.kill()
+        await sleeper.wait()
+    assert await Presence(store.db, "host:2:b").bury_the_dead() == [name]
