@@ -5,7 +5,7 @@ import base64
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from omnihub.connectors.simulation import Person
 from omnihub.connectors.telegram.simulator import Simulator as TelegramSimulator
 from omnihub.model.account import Account, AccountPolicy
 from omnihub.model.raw import RawRequest
-from omnihub.store.database import now
+from omnihub.store.database import PyMongoError, now
 from omnihub.store.store import Store
 from tests.hub_process import NOTHING, Running, free_port, until
 
@@ -101,7 +101,9 @@ class World:
         """One after the other, so that their order is known."""
         if line.simulator is None:
             return
-        ticket = await until(lambda: self.store.db["tickets"].find_one({"account_ids": line.account.id}))
+        ticket = await until(
+            patient(lambda: self.store.db["tickets"].find_one({"account_ids": line.account.id})), within=90
+        )
         for _ in range(count):
             line.answers += 1
             body = {"text": f"answer {line.answers}", "seen_inbound_id": None, "force": True}
@@ -139,7 +141,7 @@ class World:
             ]
             return not any(waiting)
 
-        await until(nothing_waits, within=within)
+        await until(patient(nothing_waits), within=within)
 
     async def check(self) -> dict[str, int]:
         """Raises AssertionError. Returns what was counted."""
@@ -196,6 +198,18 @@ class World:
             assert await db[name].count_documents({}) == 0, [doc async for doc in db[name].find()]
         assert await db["errands"].count_documents({"process": {"$exists": True}}) == 0
         assert await db["idempotency"].count_documents({"status": {"$exists": False}}) == 0
+
+
+def patient(look: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    """Sees nothing while the database is away."""
+
+    async def looked() -> Any:
+        try:
+            return await look()
+        except PyMongoError:
+            return None
+
+    return looked
 
 
 def _number(text: str) -> int:
