@@ -94,6 +94,14 @@ class World:
         path = f"/in/{line.account.channel}/{line.account.key}"
         await self._insist("POST", path, data=request.body, headers=request.headers, params=request.query)
 
+    async def refused(self) -> bool:
+        """Whether the door sends people away for now."""
+        line = self.lines["api"]
+        path = f"http://127.0.0.1:{self.ports[0]}/in/api/{line.account.key}"
+        request = _question(line, 1)
+        async with self.http.post(path, data=request.body, headers=request.headers) as answer:
+            return answer.status == 503
+
     async def answer(self, count: int) -> None:
         await asyncio.gather(*(self._answer(line, count) for line in self.lines.values()))
 
