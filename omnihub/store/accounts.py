@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pymongo import IndexModel
+from pymongo import IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from omnihub.model.account import Account, AccountPolicy, policy_of
@@ -182,8 +182,9 @@ class Accounts:
 
     async def note_event(self, account_ids: Sequence[str]) -> None:
         """A message came in just now."""
-        for account_id in account_ids:
-            await self._health.update_one({"_id": account_id}, {"$set": {"last_event_at": now()}}, upsert=True)
+        change = {"$set": {"last_event_at": now()}}
+        if writes := [UpdateOne({"_id": account_id}, change, upsert=True) for account_id in account_ids]:
+            await self._health.bulk_write(writes, ordered=False)
 
     async def count_refused(self, account_id: str) -> None:
         """A forged or unreadable call: nothing of it is stored but this count."""
