@@ -30,6 +30,7 @@ from omnihub.outbound.options import Options
 from omnihub.outbound.progress import ProgressErrands
 from omnihub.outbound.submit import Submit
 from omnihub.outbound.worker import OutboundWorker
+from omnihub.search.feeder import Feeder
 from omnihub.settings import Settings
 from omnihub.store import presence
 from omnihub.store.database import now
@@ -135,6 +136,7 @@ def workers(hub: Hub, roles: Sequence[str]) -> Mapping[str, Callable[[], Awaitab
         found["intake"] = hub.intake().run
         found["outbound"] = OutboundWorker(hub.store, hub.connectors, hub.settings).run
         found["errands"] = ErrandRunner(hub.store, hub.errand_kinds()).run
+        found["search"] = Feeder(hub.store).run
         found["wake"] = lambda: _every(_WAKE_SECONDS, hub.deps.tickets.wake_due)
         found["retention"] = lambda: _every(_RETENTION_SECONDS, lambda: _retire(hub))
     if "web" in roles or "listen" in roles:

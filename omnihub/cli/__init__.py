@@ -2,7 +2,7 @@
 
 import typer
 
-from omnihub.cli import accounts, demo, doctoring, mail, people, running
+from omnihub.cli import accounts, demo, doctoring, mail, people, running, searching
 
 app = typer.Typer(
     name="omnihub",
@@ -16,6 +16,7 @@ doctoring.add_to(app)
 mail.add_to(app)
 app.add_typer(people.app, name="user", help="Who may sign in.")
 app.add_typer(accounts.app, name="account", help="Connected channels.")
+app.add_typer(searching.app, name="search", help="The index that search reads.")
 app.add_typer(demo.app, name="demo", help="The demo channels that `omnihub up --demo` connects.")
 
 

@@ -8,12 +8,12 @@ Frames on both sides: four bytes of length, then JSON. In: texts. Out: the token
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import orjson
 
-from omnihub.search.words import Cut, tokens
+from omnihub.search.words import Cut, in_doubt, tokens
 
 _NICE = 5
 
@@ -28,11 +28,23 @@ def cutter() -> Cut:
     dictionary.FREQ, dictionary.total = dictionary.gen_pfdict(dictionary.get_dict_file())
     dictionary.initialized = True
 
-    def cut(run: str) -> Iterator[str]:
-        found: Iterator[str] = dictionary.cut_for_search(run)
-        return found
+    def cut(run: str) -> tuple[list[str], Iterator[str]]:
+        words = list(dictionary.cut(run))
+        inner = [part for word in words if len(word) > 2 for part in _inside(word, known)]
+        return [*inner, *words], in_doubt(words, known)
+
+    def known(word: str) -> bool:
+        return bool(dictionary.FREQ.get(word))
 
     return cut
+
+
+def _inside(word: str, known: Callable[[str], bool]) -> Iterator[str]:
+    """The shorter words of a long one."""
+    for length in range(2, min(4, len(word))):
+        for at in range(len(word) - length + 1):
+            if known(part := word[at : at + length]):
+                yield part
 
 
 def _frames(source: BinaryIO) -> Iterator[Any]:

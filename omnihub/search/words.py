@@ -2,12 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # Scripts that put no spaces between words.
 HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 WIDE = f"{HAN}\u0e00-\u0e7f\u3040-\u30ff"
 _PIECE = re.compile(rf"[{WIDE}]+|[^\W_{WIDE}]+")
+_ACCENTS = re.compile("[\u00c0-\u024f\u0300-\u036f\u1e00-\u1eff]")
 _IS_WIDE = re.compile(rf"[{WIDE}]")
 _ADDRESS = re.compile(r"[a-z0-9][\w.+-]*@[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _NUMBER = re.compile(r"\d(?:[ \-()./]{0,2}\d){6,18}")
@@ -20,12 +21,16 @@ _LONGEST = 64
 _FUNCTION = frozenset("的了是我你他她它您们吗呢吧啊哦嗯呀么就也都还很这那")
 _MOST_NUMBERS = 8
 SHORTEST_FRAGMENT = 4
-# Before a pair of neighbours that is no word: kept apart, so that words rank before it.
+# Before a pair of neighbours that is no word: kept apart, for it finds less surely.
 PAIR = "~"
 # These stand in nearly every sentence, and alone find nothing.
-_SINGLES = _FUNCTION | frozenset("在有和不个一二三上下来去说到要会能可以对给把被让从向跟与或及而但好请着过得地之为于其所因此如果再又只已没无更最太真里外中前后啦哈嘛")
+_SINGLES = _FUNCTION | frozenset(
+    "在有和不个一二三上下来去说到要会能可以对给把被让从向跟与或及而但好请着过得地之为于其所因此如果再又只已没无更最太真里外中前后"
+    "啦哈嘛"
+)
 
-Cut = Callable[[str], Iterable[str]]
+# Of a run of Chinese: its words, and the parts of it that no dictionary vouches for.
+Cut = Callable[[str], tuple[Iterable[str], Iterable[str]]]
 
 
 def normal(text: str) -> str:
@@ -33,7 +38,7 @@ def normal(text: str) -> str:
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text).casefold()
-    if not any("\u00c0" <= letter <= "\u024f" for letter in folded):
+    if not _ACCENTS.search(folded):
         return folded
     apart = unicodedata.normalize("NFD", folded)
     return unicodedata.normalize("NFC", "".join(c for c in apart if not "\u0300" <= c <= "\u036f"))
@@ -75,11 +80,12 @@ def tokens(text: str, cut: Cut) -> list[str]:
         if not is_wide(piece):
             found[piece[:_LONGEST]] = None
             continue
-        for word in cut(piece):
+        words, doubtful = cut(piece)
+        for word in words:
             if len(word) > 1 or not is_filler(word):
                 found[word[:_LONGEST]] = None
         if seen < PAIRS_CHARACTERS:
-            neighbours += pairs(piece)
+            neighbours += [pair for part in doubtful for pair in pairs(part)]
     for digits in _numbers(plain):
         found |= dict.fromkeys(fragments(digits))
     for pair in neighbours:
@@ -100,9 +106,21 @@ def fragments(digits: str) -> list[str]:
     return [digits[at:] for at in range(max(1, len(digits) - SHORTEST_FRAGMENT + 1))]
 
 
-def by_letter(run: str) -> Iterable[str]:
+def by_letter(run: str) -> tuple[Iterable[str], Iterable[str]]:
     """For names: whatever follows whatever is found, single letters too."""
-    return [run, *run, *pairs(run)]
+    return [run, *run, *pairs(run)], ()
+
+
+def in_doubt(words: Sequence[str], is_known: Callable[[str], bool]) -> Iterator[str]:
+    """Between two words of the dictionary nothing is looked for. A letter that was left over, or a word that was
+    guessed, may belong to a name: it counts with the letters on both sides. A long word may hold a shorter one."""
+    for at, word in enumerate(words):
+        if len(word) == 1 or not is_known(word):
+            before = words[at - 1][-1] if at else ""
+            after = words[at + 1][0] if at + 1 < len(words) else ""
+            yield before + word + after
+        elif len(word) > 2:
+            yield word
 
 
 def is_word(token: str) -> bool:

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from pymongo.change_stream import DatabaseChangeStream
 from pymongo.errors import OperationFailure
 
 from omnihub.store.database import Database, Doc
-from omnihub.store.events import FeedGap, history_lost
+from omnihub.store.events import FeedGap
 
-T = TypeVar("T")
+# Capped position lost, invalid resume token, change stream history lost, token unknown.
+_HISTORY_LOST = {136, 222, 260, 280, 286, 40576}
+# What a cursor that was never ours is refused with.
+_NO_CURSOR = {2, 9, 40647, 50811}
 
 # What an entry is made from: a change of anything else is none to us.
 _FIELDS = (
@@ -73,7 +76,7 @@ class ChangeFeed:
                 lambda: self._db.watch(_PIPELINE, resume_after=after, max_await_time_ms=_WAIT_MS, batch_size=1000)
             )
         except OperationFailure as error:
-            if history_lost(error, resuming=cursor is not None):
+            if _is_gap(error, resuming=cursor is not None):
                 raise FeedGap(str(error)) from error
             raise
 
@@ -82,16 +85,21 @@ class ChangeFeed:
         stream = self._stream
         assert stream is not None
         try:
-            return await _in_thread(lambda: _taken(stream, limit))
+            taken: Changes = await _in_thread(lambda: _taken(stream, limit))
         except OperationFailure as error:
-            if history_lost(error, resuming=True):
+            if _is_gap(error, resuming=False):
                 raise FeedGap(str(error)) from error
             raise
+        return taken
 
     async def close(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
             await _in_thread(stream.close)
+
+
+def _is_gap(error: OperationFailure, *, resuming: bool) -> bool:
+    return error.code in _HISTORY_LOST or (resuming and error.code in _NO_CURSOR)
 
 
 def _taken(stream: "DatabaseChangeStream[Doc]", limit: int) -> Changes:
@@ -103,7 +111,8 @@ def _taken(stream: "DatabaseChangeStream[Doc]", limit: int) -> Changes:
         count += 1
     token: Mapping[str, Any] = stream.resume_token or {}
     at = last.as_datetime() if last is not None and count == limit else None
-    return Changes(ids={name: list(found) for name, found in ids.items()}, cursor=token["_data"], at=at, count=count)
+    found = {name: list(some) for name, some in ids.items()}
+    return Changes(ids=found, cursor=token["_data"], at=at, count=count)
 
 
 async def _in_thread(work: Any) -> Any:
@@ -113,4 +122,5 @@ async def _in_thread(work: Any) -> Any:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        task.exception()  # nobody waits for its outcome any more
         raise

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from omnihub.model.ids import id_at
 from omnihub.store.database import Database, Doc, now
 
-SOURCES = ("tickets", "messages", "contacts")
+SOURCES = ("tickets", "contacts", "messages")
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 # A feeder says at least so often that it is there.
 BEAT_SECONDS = 5.0
 _PRESUMED_GONE_SECONDS = 20.0
+_OF_MESSAGES = (
+    *("at", "ticket_id", "subject", "text", "visible_text", "attachments.filename"),
+    *("extra.recalled_at", "wrap_up.note"),
+)
 _FIELDS: Mapping[str, Mapping[str, int]] = {
-    "messages": dict.fromkeys(
-        ("at", "ticket_id", "subject", "text", "visible_text", "attachments.filename", "extra.recalled_at", "wrap_up"), 1
-    ),
+    "messages": dict.fromkeys(_OF_MESSAGES, 1),
     "tickets": dict.fromkeys(("number", "subject", "tags", "contact_name", "created_at", "merged_into"), 1),
     "contacts": dict.fromkeys(("name", "identities", "merged_into", "updated_at"), 1),
 }
@@ -101,13 +103,15 @@ class SearchState:
         return await found.to_list(None)
 
     async def read_on(self, source: str, after: str, limit: int) -> list[Doc]:
-        found = self._db[source].find({"_id": {"$gt": after}}, _FIELDS[source]).sort("_id", 1).limit(limit)
+        """The newest first, for ids sort by time: what is looked for most is found again first."""
+        query: Doc = {"_id": {"$lt": after}} if after else {}
+        found = self._db[source].find(query, _FIELDS[source]).sort("_id", -1).limit(limit)
         return await found.to_list(None)
 
     async def touched_since(self, at: datetime) -> dict[str, Sequence[str]]:
-        """What was changed after a moment, by the trails of tickets and by contacts: for when the stream of changes
-        does not reach back so far. Rather too much than too little."""
-        begin = id_at(at - timedelta(seconds=60))
+        """What was changed after a moment, by the trails of tickets and by contacts: for when the stream of
+        changes does not reach back so far. Rather too much than too little."""
+        begin = _id_at(at - timedelta(seconds=60))
         told = self._db["events"].find({"_id": {"$gte": begin}}, {"ticket_id": 1, "message_id": 1})
         tickets: dict[str, None] = {}
         messages: dict[str, None] = {}
@@ -124,3 +128,12 @@ class SearchState:
     async def messages_of(self, ticket_ids: Sequence[str]) -> list[str]:
         found = self._db["messages"].find({"ticket_id": {"$in": list(ticket_ids)}}, {"_id": 1})
         return [doc["_id"] async for doc in found]
+
+
+def _id_at(moment: datetime) -> str:
+    """The least id that can have been made then: the first ten letters are milliseconds."""
+    left, letters = int(moment.timestamp() * 1000), ""
+    for _ in range(10):
+        left, digit = divmod(left, 32)
+        letters = _LETTERS[digit] + letters
+    return letters + "0" * 16

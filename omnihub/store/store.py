@@ -25,6 +25,8 @@ from omnihub.store.operations import Operations
 from omnihub.store.outbox import Outbox
 from omnihub.store.presence import Presence
 from omnihub.store.pressure import Bounds, Pressure
+from omnihub.store.search import SearchIndex
+from omnihub.store.search_state import SearchState
 from omnihub.store.sessions import Sessions
 from omnihub.store.tickets import Tickets
 from omnihub.store.users import Users
@@ -69,6 +71,8 @@ class Store:
         self.events = Events(self.db)
         self.operations = Operations(self.db)
         self.users = Users(self.db)
+        self.search = SearchIndex(self.db)
+        self.search_state = SearchState(self.db)
         self.sessions = Sessions(self.db)
         self.counters = Counters(self.db)
         self.leases = Leases(self.db)

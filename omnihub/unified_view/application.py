@@ -12,6 +12,7 @@ from omnihub.unified_view.api import (
     contacts,
     messages,
     people,
+    search,
     session,
     tickets,
     upkeep,
@@ -28,7 +29,7 @@ from omnihub.unified_view.views import dumps
 
 ENDPOINTS: Sequence[Endpoint] = tuple(
     endpoint
-    for part in (session, tickets, messages, calls, attachments, contacts, accounts, people, upkeep)
+    for part in (session, tickets, messages, calls, attachments, contacts, search, accounts, people, upkeep)
     for endpoint in part.api.endpoints
 )
 

@@ -28,6 +28,9 @@ class Metrics:
         self._outbox = Gauge(
             "omnihub_outbox_messages", "Outbound messages by state", ["state"], registry=self._own
         )
+        self._search_lag = Gauge(
+            "omnihub_search_lag_seconds", "Age of what search does not find yet", registry=self._own
+        )
         self.live_clients = Gauge("omnihub_live_clients", "Open live connections", registry=self._own)
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -47,4 +50,5 @@ class Metrics:
         self._closed.set(bool(pressure.closed))
         for state, count in (await store.outbox.counts()).items():
             self._outbox.labels(state).set(count)
+        self._search_lag.set((await store.search_state.load()).lag())
         return generate_latest(REGISTRY) + generate_latest(self._own)

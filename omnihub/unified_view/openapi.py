@@ -22,6 +22,7 @@ _TAGS = {
     "calls": "Telephone calls: who talks, who waits, and the log",
     "attachments": "Files",
     "contacts": "The people who write",
+    "search": "Finding things by their words",
     "accounts": "Channels and the accounts connected to them",
     "people": "Users, teams and API tokens",
     "upkeep": "Dead letters, the outbox and the hub's state",

@@ -5,6 +5,7 @@ from typing import Any
 from omnihub.model.errors import NotFound
 from omnihub.store.journal import DeadLetter
 from omnihub.store.outbox import OPEN_STATES
+from omnihub.store.search_state import State
 from omnihub.unified_view import views
 from omnihub.unified_view.endpoint import Api, Call
 from omnihub.unified_view.health import engines
@@ -128,13 +129,28 @@ async def list_outbox(call: Call[shapes.OutboxList]) -> views.Doc:
 @api.get("/status", "How the hub is doing", "系统状态", answer=shapes.Status)
 async def read_status(call: Call[None]) -> views.Doc:
     store = call.deps.store
-    state, intake, outbound, accounts = await asyncio.gather(
-        engines(store), store.journal.counts(), store.outbox.counts(), store.accounts.all()
+    state, intake, outbound, accounts, search = await asyncio.gather(
+        engines(store),
+        store.journal.counts(),
+        store.outbox.counts(),
+        store.accounts.all(),
+        store.search_state.load(),
     )
     return {
         "version": version("omnihub"),
         "engines": state,
         "intake": intake | {"closed": store.pressure.closed},
         "outbound": {name: outbound[name] for name in ("queued", "failed", "uncertain")},
+        "search": _search(search),
         "demo": any(account.demo for account in accounts),
+    }
+
+
+def _search(state: State) -> views.Doc:
+    rebuild = state.rebuild
+    going_on = rebuild if rebuild and not rebuild.is_over else None
+    return {
+        "fed": state.is_fed,
+        "lag_seconds": round(state.lag(), 1),
+        "rebuild": {"done": going_on.done, "total": going_on.total} if going_on else None,
     }

@@ -67,9 +67,24 @@ class OutboundStatus(Shown):
     uncertain: int
 
 
+class RebuildStatus(Shown):
+    done: int
+    total: int
+
+
+class SearchStatus(Shown):
+    """`fed`: some worker keeps the index up. `lag_seconds`: how old what is not found yet may be. `rebuild`: while
+    the index is being made anew."""
+
+    fed: bool
+    lag_seconds: float
+    rebuild: RebuildStatus | None
+
+
 class Status(Shown):
     version: str
     engines: Engines
     intake: IntakeStatus
     outbound: OutboundStatus
+    search: SearchStatus
     demo: bool
