@@ -1,5 +1,5 @@
 /** Every call that the web app makes, by the contract of /api/v1. */
-import { API_BASE, create, get, patch, post, remove, request } from './http'
+import { API_BASE, create, get, patch, post, remove, request, type RequestOptions } from './http'
 import type {
   Account,
   AccountBody,
@@ -21,6 +21,8 @@ import type {
   Priority,
   ReplyBody,
   Role,
+  SearchAnswer,
+  SearchQuery,
   Session,
   Status,
   Team,
@@ -131,6 +133,10 @@ export const contacts = {
   rename: (id: string, name: string) => patch<Contact>(`/contacts/${id}`, { name }),
   merge: (id: string, into: string, reason: string) =>
     create<{ contact: Contact; operation: Operation }>(`/contacts/${id}/merge`, { into, reason }),
+}
+
+export const search = {
+  find: (query: SearchQuery, options: RequestOptions = {}) => get<SearchAnswer>('/search', { ...query }, options),
 }
 
 export const channels = {

@@ -544,6 +544,53 @@ export interface HubStatus {
   demo: boolean
 }
 
+export type SearchKind = 'tickets' | 'messages' | 'contacts' | 'files'
+
+export interface TextPart {
+  text: string
+  hit: boolean
+}
+
+export interface SearchHit {
+  kind: SearchKind
+  id: string
+  title: TextPart[]
+  ticket: Ticket | null
+  message: { id: string; direction: Direction; channel: string; sender: Message['sender']; at: string; excerpt: TextPart[] } | null
+  contact: Contact | null
+  files: (Attachment & { name_parts: TextPart[] })[]
+}
+
+export interface SearchGroup {
+  kind: SearchKind
+  items: SearchHit[]
+  count: number
+  more: boolean
+  certain: boolean
+  next: string | null
+}
+
+export interface SearchAnswer {
+  groups: SearchGroup[]
+  words: string[]
+  lag_seconds: number
+  rebuilding: boolean
+}
+
+export interface SearchQuery {
+  q: string
+  in?: SearchKind
+  sort?: 'newest' | 'best'
+  status?: string
+  channel?: string
+  account_id?: string
+  assignee_id?: string
+  team_id?: string
+  tag?: string
+  cursor?: string
+  limit?: number
+}
+
 export interface MergeResult {
   ticket: Ticket
   operation: Operation

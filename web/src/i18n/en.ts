@@ -16,7 +16,7 @@ const en = {
     ring: 'Sound of calls', ringHelp: 'A soft tone in this browser while one of your telephones rings.',
   },
   live: { waiting: 'The live connection is broken. Trying again in {seconds} s.', connecting: 'Connecting …', now: 'Try now' },
-  keys: { title: 'Keyboard shortcuts', move: 'Next or previous ticket', open: 'Open the ticket', back: 'Back to the list', reply: 'Reply', note: 'Write a note', claim: 'Claim', resolve: 'Resolve', send: 'Send', filter: 'Filter', help: 'This help' },
+  keys: { title: 'Keyboard shortcuts', move: 'Next or previous ticket', open: 'Open the ticket', back: 'Back to the list', reply: 'Reply', note: 'Write a note', claim: 'Claim', resolve: 'Resolve', send: 'Send', search: 'Search', filter: 'Filter', help: 'This help' },
   status: { new: 'New', open: 'Open', pending: 'Pending', resolved: 'Resolved', closed: 'Closed' },
   priority: { low: 'Low', normal: 'Normal', high: 'High', urgent: 'Urgent', label: { low: 'Low priority', normal: 'Normal priority', high: 'High priority', urgent: 'Urgent' } },
   role: { admin: 'Admin', supervisor: 'Supervisor', agent: 'Agent', readonly: 'Read only' },
@@ -28,6 +28,12 @@ const en = {
   inbox: {
     list: 'Tickets', views: 'Views', filter: 'Filter', goTo: 'Go to ticket #', statusActive: 'Active', statusAny: 'Any status', anyChannel: 'Any channel', anyAccount: 'Any account', anyAssignee: 'Anyone', anyTeam: 'Any team', anyTag: 'Any tag', sort: 'Order', clearFilters: 'Clear filters',
     unread: 'Unread', noSubject: '(no subject)', waiting: 'waiting {time}', undelivered: 'not delivered', filesOnly: '(picture or file)', draft: 'draft', assignedTo: 'Assigned to {name}', end: 'No more tickets',
+  },
+  search: {
+    label: 'Search everything', placeholder: 'Search tickets, messages, contacts, files', title: 'Search', results: 'Found', recent: 'Looked for lately', forget: 'Forget these', more: 'Show more', all: 'All that is found for “{words}”', nothing: 'Nothing is found for “{words}”', looking: 'Looking …', narrow: 'What to search, and in which order', empty: 'What are you looking for?',
+    help: 'Words, their beginnings, numbers or parts of them, addresses. Every word must be there; words in quotes must stand just so.', rebuilding: 'The index is being made anew: older things may be missing.', lag: 'What came in the last {seconds} s may be missing.', uncertain: 'Not everything was looked through. There may be more.',
+    kind: { all: 'Everything', tickets: 'Tickets', messages: 'Messages', contacts: 'Contacts', files: 'Files' },
+    sort: { newest: 'Newest first', best: 'Best first' },
   },
   empty: {
     mine: { title: 'Nothing waits for you', text: 'Tickets that are assigned to you appear here. Claim one that nobody has yet.', action: 'Look at unassigned' },

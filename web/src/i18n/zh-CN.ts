@@ -13,7 +13,7 @@ const zh: Messages = {
     ring: '来电提示音', ringHelp: '您的电话振铃时，在此浏览器中播放轻柔的提示音。',
   },
   live: { waiting: '实时连接已断开，{seconds} 秒后重试。', connecting: '正在连接…', now: '立即重试' },
-  keys: { title: '键盘快捷键', move: '下一个或上一个工单', open: '打开工单', back: '返回列表', reply: '回复', note: '写备注', claim: '认领', resolve: '解决', send: '发送', filter: '筛选', help: '显示此帮助' },
+  keys: { title: '键盘快捷键', move: '下一个或上一个工单', open: '打开工单', back: '返回列表', reply: '回复', note: '写备注', claim: '认领', resolve: '解决', send: '发送', search: '搜索', filter: '筛选', help: '显示此帮助' },
   status: { new: '新建', open: '处理中', pending: '等待中', resolved: '已解决', closed: '已关闭' },
   priority: { low: '低', normal: '普通', high: '高', urgent: '紧急', label: { low: '低优先级', normal: '普通优先级', high: '高优先级', urgent: '紧急' } },
   role: { admin: '管理员', supervisor: '主管', agent: '客服', readonly: '只读' },
@@ -25,6 +25,12 @@ const zh: Messages = {
   inbox: {
     list: '工单', views: '视图', filter: '筛选', goTo: '跳转到工单 #', statusActive: '进行中', statusAny: '所有状态', anyChannel: '所有渠道', anyAccount: '所有账号', anyAssignee: '所有负责人', anyTeam: '所有团队', anyTag: '所有标签', sort: '排序', clearFilters: '清除筛选',
     unread: '未读', noSubject: '（无主题）', waiting: '已等待 {time}', undelivered: '未送达', filesOnly: '（图片或文件）', draft: '草稿', assignedTo: '负责人：{name}', end: '没有更多工单了',
+  },
+  search: {
+    label: '全局搜索', placeholder: '搜索工单、消息、联系人、文件', title: '搜索', results: '搜索结果', recent: '最近搜索', forget: '清除记录', more: '显示更多', all: '查看“{words}”的全部结果', nothing: '没有找到“{words}”', looking: '正在搜索…', narrow: '搜索范围与排序', empty: '想找什么？',
+    help: '可输入词语、词语开头、号码或其中几位、地址。所有词都须出现；引号内的内容须逐字一致。', rebuilding: '正在重建索引，较早的内容可能暂时搜不到。', lag: '最近 {seconds} 秒内的内容可能暂时搜不到。', uncertain: '未能查遍全部内容，可能还有更多结果。',
+    kind: { all: '全部', tickets: '工单', messages: '消息', contacts: '联系人', files: '文件' },
+    sort: { newest: '最新优先', best: '最相关优先' },
   },
   empty: {
     mine: { title: '没有待您处理的工单', text: '分配给您的工单会显示在这里。您可以认领一个无人负责的工单。', action: '查看未分配' },
