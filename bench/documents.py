@@ -18,7 +18,7 @@ from omnihub.model.ids import id_from
 from omnihub.model.previews import preview
 from omnihub.store import contacts, conversations, events, messages, tickets
 from omnihub.store.contacts import search_words
-from omnihub.store.tickets import bucket_of
+from omnihub.store.tickets import places_of
 
 Doc = dict[str, Any]
 _PORTION = 1000
@@ -116,7 +116,7 @@ def ticket(number: int, at: datetime, sizes: Sizes | None = None) -> Doc:
         created_at=at - timedelta(hours=dice.uniform(1, 200)),
         updated_at=at,
     )
-    return {**made, "bucket": bucket_of(cast("Doc", made))}
+    return {**made, **places_of(cast("Doc", made))}
 
 
 def message(owner: Doc, one: str, number: int, at: datetime) -> Doc:

@@ -94,7 +94,7 @@ def _raw_reads(uri: str, database: str, calls: int) -> dict[str, float]:
         taken = []
         for _ in range(calls + _WARM):
             began = time.monotonic()
-            list(found.find({"bucket": "active"}).sort([("last_message_at", -1), ("_id", -1)]).limit(_LIMIT))
+            list(found.find({"lists": "active"}).sort([("last_message_at", -1), ("_id", -1)]).limit(_LIMIT))
             taken.append(time.monotonic() - began)
     return spread(taken[_WARM:])
 

@@ -1,7 +1,7 @@
 """From the journal to tickets: a batch at a time, in one transaction, harmless when repeated."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -38,6 +38,10 @@ _TRIES = 8
 _MANY = 10
 _IDLE_SECONDS = 1.0
 _LARGE_BYTES = 262_144
+_WORTH_TWO_LANES = 40
+_BACKLOG = "intake:backlog"
+_BACKLOG_SECONDS = 30.0
+Still = Callable[[], Awaitable[bool]]
 
 
 @dataclass(slots=True)
@@ -75,20 +79,29 @@ class Intake:
         self._settings = settings
         self._tokens = ReplyTokens(store.vault.sign)
         self._name = holder_name()
+        self._committing: asyncio.Task[None] | None = None
+        self._in_hand: frozenset[str] = frozenset()
 
     async def run(self) -> None:
-        """Until cancelled. Survives every database outage, and begins with what such a one left behind."""
+        """Until cancelled; what is being written then is finished. Survives every database outage, and begins
+        with what such a one left behind."""
+        try:
+            await self._run()
+        finally:
+            await self._written()
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         behind, swept_at = True, loop.time()
         while True:
             try:
                 if behind:
-                    await self.drain()
+                    await self._clear()
                     behind = False
                 if loop.time() - swept_at > self._settings.intake.sweep_seconds:
                     swept_at = loop.time()
                     await self._sweep()
-                await self.turn(_IDLE_SECONDS)
+                await self._take_rung(_IDLE_SECONDS)
             except PyMongoError as error:
                 behind = True
                 log.warning("intake.database_away", error=str(error))
@@ -98,32 +111,96 @@ class Intake:
         """While rings still wait to be answered, what is old is only waiting its turn: were it swept, every
         worker would take in the same events as the others."""
         if await self._store.bell.waiting(INTAKE) < self._settings.intake.batch:
-            await self.drain(older_than=self._settings.intake.sweep_seconds)
+            await self._clear(older_than=self._settings.intake.sweep_seconds)
+
+    async def _clear(self, older_than: float = 0) -> None:
+        """The backlog is one worker's: two would take in the same events, each in vain. Where that one dies,
+        the next sweep finds the rest."""
+
+        async def ours() -> bool:
+            return await self._store.leases.take(_BACKLOG, self._name, _BACKLOG_SECONDS)
+
+        if await ours():
+            try:
+                await self.drain(older_than, still=ours)
+            finally:
+                await self._store.leases.release(_BACKLOG, self._name)
 
     async def turn(self, wait_seconds: float = 0.01) -> int:
         """Takes in what was rung. Returns how many raw events that were."""
+        count = await self._take_rung(wait_seconds)
+        await self._written()
+        return count
+
+    async def _take_rung(self, wait_seconds: float) -> int:
         batch = self._settings.intake.batch
         ids = await self._store.bell.answer(INTAKE, self._name, batch, wait_seconds)
         if ids is None:  # no bell: look by ourselves
             await asyncio.sleep(_IDLE_SECONDS)
+            await self._written()
             ids = await self._store.journal.waiting(0, batch)
         await self._process_all(ids)
         return len(ids)
 
-    async def drain(self, older_than: float = 0) -> int:
-        """Takes in what nobody rang for, or whose worker died. Returns how many raw events that were."""
+    async def drain(self, older_than: float = 0, *, still: Still | None = None) -> int:
+        """Takes in what nobody rang for, or whose worker died, while `still` says so. Returns how many raw
+        events that were."""
         done = 0
-        while ids := await self._store.journal.waiting(older_than, self._settings.intake.batch):
+        while still is None or await still():
+            ids = await self._waiting(older_than)
+            if not ids and self._in_hand:
+                await self._written()
+                ids = await self._waiting(older_than)
+            if not ids:
+                return done
             await self._process_all(ids)
             done += len(ids)
+        await self._written()
         return done
 
+    async def _waiting(self, older_than: float) -> Sequence[str]:
+        """But what is being written at this moment."""
+        batch = self._settings.intake.batch
+        ids = await self._store.journal.waiting(older_than, batch + len(self._in_hand))
+        return [one for one in ids if one not in self._in_hand][:batch]
+
     async def _process_all(self, ids: Sequence[str]) -> None:
+        """One portion is read while the one before it is written."""
         async for events in self._store.journal.portions(ids):
-            await self.process(events)
+            parsed = await self._parse_all(events)
+            await self._written()
+            self._in_hand = frozenset(one.event.id for one in parsed)
+            self._committing = asyncio.create_task(self._write_lanes(parsed))
+
+    async def _written(self) -> None:
+        """Waits for the portion that is being written. Raises what became of it."""
+        committing, self._committing = self._committing, None
+        if committing is None:
+            return
+        try:
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            await asyncio.wait({committing})
+            raise
+        finally:
+            self._in_hand = frozenset()
 
     async def process(self, events: Sequence[RawEvent]) -> None:
-        parsed = [p for event in events if (p := await self._parse(event)) is not None]
+        await self._commit_all(await self._parse_all(events))
+
+    async def _parse_all(self, events: Sequence[RawEvent]) -> list[Parsed]:
+        return [p for event in events if (p := await self._parse(event)) is not None]
+
+    async def _write_lanes(self, parsed: list[Parsed]) -> None:
+        """A large portion in two transactions side by side: while the database works at one, we do at the
+        other. What may belong together, as one mail in two mailboxes, goes by one lane."""
+        lanes = _lanes(parsed) if len(parsed) >= _WORTH_TWO_LANES else [parsed]
+        ended = await asyncio.gather(*(self._commit_all(lane) for lane in lanes), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _commit_all(self, parsed: list[Parsed]) -> None:
         if not parsed:
             return
         try:
@@ -133,8 +210,8 @@ class Intake:
                 raise
             if len(parsed) > 1:  # one of them spoils the batch: find it
                 half = len(parsed) // 2
-                for part in (parsed[:half], parsed[half:]):
-                    await self.process([one.event for one in part])
+                await self._commit_all(parsed[:half])
+                await self._commit_all(parsed[half:])
                 return
             log.exception("intake.failed", event_id=parsed[0].event.id)
             dead = parsed[0].event.attempts + 1 >= self._settings.intake.attempts
@@ -268,6 +345,18 @@ class Intake:
     async def _after(self, parsed: list[Parsed], work: Workset) -> None:
         await self._store.bell.ring(ERRANDS, [errand["_id"] for errand in work.errands])
         await self._store.accounts.note_event(sorted({one.event.account_id for one in parsed}))
+
+
+def _lanes(parsed: Sequence[Parsed]) -> list[list[Parsed]]:
+    """By channel, about as many in each."""
+    by_channel: dict[str, list[Parsed]] = {}
+    for one in parsed:
+        by_channel.setdefault(one.connector.account.channel, []).append(one)
+    first: list[Parsed] = []
+    second: list[Parsed] = []
+    for group in sorted(by_channel.values(), key=len, reverse=True):
+        (first if len(first) <= len(second) else second).extend(group)
+    return [first, second] if second else [first]
 
 
 async def _read(connector: Connector, event: RawEvent) -> Sequence[Inbound]:

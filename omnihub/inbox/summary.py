@@ -6,6 +6,7 @@ from omnihub.model.documents import OPEN_STATUSES, MessageDoc, TicketDoc
 from omnihub.model.previews import last_message
 from omnihub.store.database import Session
 from omnihub.store.store import Store
+from omnihub.store.tickets import places_of
 
 _LOST = ("failed", "uncertain")
 _FIELDS = {
@@ -37,6 +38,8 @@ async def summarise_many(store: Store, ticket_ids: Collection[str], session: Ses
     for message in await store.messages.of_tickets(list(tickets), session, _FIELDS):
         messages[message["ticket_id"]].append(message)
     changed = {ticket_id: reckoned(tickets[ticket_id], found) for ticket_id, found in messages.items()}
+    for ticket_id, fields in changed.items():
+        fields.update(places_of({**tickets[ticket_id], **fields}))
     await store.tickets.save((), changed, session)
 
 

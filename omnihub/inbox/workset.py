@@ -18,7 +18,7 @@ from omnihub.model.inbound import InboundMessage
 from omnihub.store.database import Session
 from omnihub.store.errands import Errand
 from omnihub.store.store import Store
-from omnihub.store.tickets import bucket_of
+from omnihub.store.tickets import places_of
 from omnihub.threading import ReplyTokens
 
 
@@ -125,7 +125,7 @@ class Workset:
             return
         fields = self.changed_tickets.setdefault(ticket["_id"], {})
         fields.update(changes)
-        fields["bucket"] = bucket_of(cast("Mapping[str, Any]", ticket))
+        fields.update(places_of(cast("Mapping[str, Any]", ticket)))
 
     def change_conversation(self, conversation: ConversationDoc, changes: Mapping[str, Any]) -> None:
         cast("dict[str, Any]", conversation).update(changes)

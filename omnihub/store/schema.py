@@ -28,11 +28,11 @@ from omnihub.store.database import Database, now
 
 log = structlog.get_logger("omnihub.store")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _NAMESPACE_EXISTS = 48
 Migration = Callable[[Database], Awaitable[None]]
 # From version n to n + 1. A migration may be cut off anywhere and must be harmless when it runs again.
-MIGRATIONS: Mapping[int, Migration] = {}
+MIGRATIONS: Mapping[int, Migration] = {1: tickets.name_lists}
 
 _OWNERS = (
     accounts,

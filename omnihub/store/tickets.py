@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,21 +13,16 @@ from omnihub.store.database import Database, Doc, Session, now
 
 _NEWEST = [("last_message_at", DESCENDING), ("_id", DESCENDING)]
 
-# `bucket` folds status, snooze, spam and merge into one equality, so that every list is one index scan.
+# `bucket` folds status, snooze, spam and merge into one equality, and `lists` names every list that a ticket
+# stands in, so that each is one scan of one index: within a transaction an update costs by the number of
+# indexes, far more than by the number of keys in one.
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     "tickets": (
         IndexModel([("number", ASCENDING)], unique=True),
-        IndexModel([("bucket", ASCENDING), *_NEWEST]),
-        IndexModel([("bucket", ASCENDING), ("assignee_id", ASCENDING), *_NEWEST]),
-        IndexModel([("bucket", ASCENDING), ("team_id", ASCENDING), *_NEWEST]),
-        IndexModel([("bucket", ASCENDING), ("account_ids", ASCENDING), *_NEWEST]),
-        IndexModel([("bucket", ASCENDING), ("channels", ASCENDING), *_NEWEST]),
-        IndexModel([("bucket", ASCENDING), ("tags", ASCENDING), *_NEWEST]),
+        IndexModel([("lists", ASCENDING), *_NEWEST]),
         IndexModel([("bucket", ASCENDING), ("waiting_since", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("bucket", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]),
-        IndexModel([("status", ASCENDING), ("bucket", ASCENDING), *_NEWEST]),
         IndexModel([("contact_id", ASCENDING), *_NEWEST]),
-        IndexModel([("last_message_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("snoozed_until", ASCENDING)], partialFilterExpression={"snoozed_until": {"$type": "date"}}),
     )
 }
@@ -47,6 +43,23 @@ def bucket_of(ticket: Mapping[str, Any]) -> Bucket:
     return "snoozed" if ticket["snoozed_until"] else "active"
 
 
+def lists_of(ticket: Mapping[str, Any]) -> list[str]:
+    """The lists that the ticket stands in, by bucket and by what narrows it."""
+    bucket = bucket_of(ticket)
+    narrower = [f"u:{ticket['assignee_id'] or ''}"]
+    narrower += [f"t:{ticket['team_id']}"] if ticket["team_id"] else []
+    narrower += [f"a:{one}" for one in ticket["account_ids"]]
+    narrower += [f"c:{one}" for one in ticket["channels"]]
+    narrower += [f"g:{one}" for one in ticket["tags"]]
+    found = [bucket, *(f"{bucket}/{one}" for one in narrower)]
+    return [*found, f"s:{ticket['status']}"] if bucket in ("active", "snoozed") else found
+
+
+def places_of(ticket: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept with a ticket for its lists."""
+    return {"bucket": bucket_of(ticket), "lists": lists_of(ticket)}
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Filter:
     """`status`: a status, "active" (open and not snoozed), "snoozed" or "any"."""
@@ -64,28 +77,59 @@ class Filter:
     sort: Sort = "last_message_at"
 
 
-def _query(wanted: Filter) -> Doc:
-    query: Doc = {}
+def _buckets(wanted: Filter) -> list[str]:
     if wanted.spam:
-        query["bucket"] = "spam"
-    elif wanted.status in ("active", "snoozed"):
-        query["bucket"] = wanted.status
-    elif wanted.status in OPEN_STATUSES:
-        query |= {"status": wanted.status, "bucket": {"$in": ["active", "snoozed"]}}
-    elif wanted.status in STATUSES:
-        query["bucket"] = wanted.status
-    else:
-        query["bucket"] = {"$in": ["active", "snoozed", "resolved", "closed"]}
-    if wanted.view == "mine":
-        query["assignee_id"] = wanted.user_id
-    elif wanted.view == "unassigned":
-        query["assignee_id"] = None
-    if wanted.assignee_id:
-        query["assignee_id"] = wanted.assignee_id
+        return ["spam"]
+    if wanted.status in ("active", "snoozed"):
+        return [wanted.status]
+    if wanted.status in OPEN_STATUSES:
+        return ["active", "snoozed"]
+    if wanted.status in STATUSES:
+        return [wanted.status]
+    return ["active", "snoozed", "resolved", "closed"]
+
+
+def _query(wanted: Filter) -> Doc:
+    """Without the place in a list by which it is found."""
+    buckets = _buckets(wanted)
+    query: Doc = {"bucket": buckets[0] if len(buckets) == 1 else {"$in": buckets}}
+    if wanted.status in OPEN_STATUSES and not wanted.spam:
+        query["status"] = wanted.status
+    if (assignee := _assignee(wanted)) is not None:
+        query["assignee_id"] = assignee or None
     exact = {"team_id": wanted.team_id, "contact_id": wanted.contact_id}
     query |= {name: value for name, value in exact.items() if value}
     within = {"channels": wanted.channel, "account_ids": wanted.account_id, "tags": wanted.tag}
     return query | {name: value for name, value in within.items() if value}
+
+
+def _assignee(wanted: Filter) -> str | None:
+    """ "" for nobody, None for anybody."""
+    if wanted.assignee_id:
+        return wanted.assignee_id
+    return {"mine": wanted.user_id, "unassigned": ""}.get(wanted.view)
+
+
+def _listed(wanted: Filter) -> Doc:
+    """As `_query`, by way of the shortest list that holds them all."""
+    query = _query(wanted)
+    if wanted.contact_id:
+        return query
+    assignee = _assignee(wanted)
+    narrower = (
+        f"u:{assignee}" if assignee else "",
+        f"g:{wanted.tag}" if wanted.tag else "",
+        f"t:{wanted.team_id}" if wanted.team_id else "",
+        f"a:{wanted.account_id}" if wanted.account_id else "",
+        f"c:{wanted.channel}" if wanted.channel else "",
+        "u:" if assignee == "" else "",
+    )
+    chosen = next(filter(None, narrower), "")
+    if chosen:
+        names = [f"{bucket}/{chosen}" for bucket in _buckets(wanted)]
+    else:
+        names = [f"s:{wanted.status}"] if "status" in query else _buckets(wanted)
+    return query | {"lists": names[0] if len(names) == 1 else {"$in": names}}
 
 
 class Tickets:
@@ -94,7 +138,7 @@ class Tickets:
 
     async def page(self, wanted: Filter, cursor: str, limit: int) -> tuple[list[TicketDoc], str | None]:
         """Newest first, except by `waiting_since`: who has waited longest comes first."""
-        query = _query(wanted)
+        query = _listed(wanted) if wanted.sort == "last_message_at" else _query(wanted)
         place = paging.decode(cursor)
         if wanted.sort == "waiting_since":
             order = [("waiting_since", ASCENDING), ("_id", ASCENDING)]
@@ -109,17 +153,19 @@ class Tickets:
     async def counts(self, user_id: str) -> dict[str, Any]:
         """Counts stop at COUNT_LIMIT: beyond that nobody reads the figure, and counting would cost."""
 
-        async def count(query: Doc) -> int:
-            return int(await self._tickets.count_documents(query, limit=COUNT_LIMIT))
+        async def count(name: str) -> int:
+            return int(await self._tickets.count_documents({"lists": name}, limit=COUNT_LIMIT))
 
-        counted = {
-            "mine": await count({"bucket": "active", "assignee_id": user_id}),
-            "unassigned": await count({"bucket": "active", "assignee_id": None}),
-            "all": await count({"bucket": "active"}),
-            "snoozed": await count({"bucket": "snoozed"}),
-            "spam": await count({"bucket": "spam"}),
+        names = {
+            "mine": f"active/u:{user_id}",
+            "unassigned": "active/u:",
+            "all": "active",
+            "snoozed": "snoozed",
+            "spam": "spam",
         }
-        by_status = {status: await count(_query(Filter(status=status))) for status in STATUSES}
+        names |= {status: f"s:{status}" if status in OPEN_STATUSES else status for status in STATUSES}
+        counted = dict(zip(names, await asyncio.gather(*map(count, names.values())), strict=True))
+        by_status = {status: counted.pop(status) for status in STATUSES}
         return {**counted, "by_status": by_status}
 
     async def get(self, ticket_id: str, session: Session | None = None) -> TicketDoc:
@@ -160,9 +206,9 @@ class Tickets:
     async def save(
         self, new: Sequence[TicketDoc], changed: Mapping[str, Mapping[str, Any]], session: Session
     ) -> None:
-        """`changed` holds per ticket the whole new state of the fields that changed, bucket included."""
+        """`changed` holds per ticket the whole new state of the fields that changed, `places_of` included."""
         writes: list[InsertOne[Doc] | UpdateOne] = [
-            InsertOne({**ticket, "bucket": bucket_of(cast("Doc", ticket))}) for ticket in new
+            InsertOne({**ticket, **places_of(cast("Doc", ticket))}) for ticket in new
         ]
         writes += [
             UpdateOne({"_id": ticket_id}, {"$set": {**fields, "updated_at": now()}, "$inc": {"version": 1}})
@@ -172,9 +218,9 @@ class Tickets:
             await self._tickets.bulk_write(writes, ordered=False, session=session)
 
     async def change(self, ticket_id: str, changes: Mapping[str, Any], session: Session) -> TicketDoc:
-        """Sets fields and keeps the bucket right. Raises NotFound."""
+        """Sets fields and keeps its lists right. Raises NotFound."""
         ticket = {**await self.get(ticket_id, session), **changes}
-        fields = {**changes, "bucket": bucket_of(ticket)}
+        fields = {**changes, **places_of(ticket)}
         await self.save((), {ticket_id: fields}, session)
         return await self.get(ticket_id, session)
 
@@ -219,3 +265,36 @@ def _ticket(found: Doc | None) -> TicketDoc:
     if found is None:
         raise NotFound("this ticket does not exist")
     return cast("TicketDoc", found)
+
+
+_PLACED_BY = dict.fromkeys(
+    (
+        "status",
+        "spam",
+        "snoozed_until",
+        "merged_into",
+        "assignee_id",
+        "team_id",
+        "account_ids",
+        "channels",
+        "tags",
+    ),
+    1,
+)
+_BATCH = 1_000
+
+
+async def name_lists(db: Database) -> None:
+    """Of tickets that were stored when each list had an index of its own. Harmless when repeated."""
+    tickets = db["tickets"]
+    waiting: list[UpdateOne] = []
+    async for ticket in tickets.find({"lists": {"$exists": False}}, _PLACED_BY):
+        waiting.append(UpdateOne({"_id": ticket["_id"]}, {"$set": places_of(ticket)}))
+        if len(waiting) == _BATCH:
+            await tickets.bulk_write(waiting, ordered=False)
+            waiting = []
+    if waiting:
+        await tickets.bulk_write(waiting, ordered=False)
+    wanted = {str(model.document["name"]) for model in INDEXES["tickets"]} | {"_id_"}
+    for name in set(await tickets.index_information()) - wanted:
+        await tickets.drop_index(name)

@@ -114,7 +114,7 @@ def findings(found: Sequence[Any]) -> Doc:
 def plain(value: Any) -> Any:
     """Stored documents inside error details: `_id` becomes `id`, and nothing internal goes along."""
     if isinstance(value, Mapping):
-        hidden = {"password_hash", "wire", "bucket"}
+        hidden = {"password_hash", "wire", "bucket", "lists"}
         return {("id" if k == "_id" else k): plain(v) for k, v in value.items() if k not in hidden}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]

@@ -19,7 +19,7 @@ from omnihub.outbound.submit import Submit
 from omnihub.settings import Settings
 from omnihub.store.database import now
 from omnihub.store.store import Store
-from omnihub.store.tickets import bucket_of
+from omnihub.store.tickets import bucket_of, lists_of
 from tests.mailbox import Placed, PostOffice, mail, open_post_office
 
 BEA = ActorDoc(kind="user", id="bea", name="Bea")
@@ -153,7 +153,7 @@ async def check(store: Store, placed: Placed) -> None:
     living = Counter(c["ticket_id"] for c in conversations.values() if c["joined_into"] is None)
     assert len({t["number"] for t in tickets.values()}) == len(tickets)
     for ticket_id, ticket in tickets.items():
-        assert ticket["bucket"] == bucket_of(ticket)
+        assert (ticket["bucket"], ticket["lists"]) == (bucket_of(ticket), lists_of(ticket))
         assert bool(living[ticket_id]) != bool(ticket["merged_into"])
         if not ticket["merged_into"]:
             await _check_row(ticket, [m for m in messages if m["ticket_id"] == ticket_id])
