@@ -5,37 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-import phonenumbers
-
+from omnihub.connectors.numbers import e164, is_withheld
 from omnihub.connectors.telephony.call import Call, clean, to_json
 from omnihub.model.inbound import Amendment, Handle, InboundMessage, LentMedia, Participant
 
-# What networks and exchanges write where a caller withholds the number.
-_WITHHELD = frozenset(
-    {"", "anonymous", "private", "restricted", "unavailable", "unknown", "<unknown>", "withheld", "blocked",
-     "asterisk", "s", "+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"}
-)  # fmt: skip
 _LOST = frozenset({"missed", "abandoned", "voicemail", "busy", "no_answer", "failed"})
 _HIDDEN_MARK = "anonymous-"
-
-
-def e164(number: str, region: str) -> str:
-    """ "" where this is no telephone number of the public network. `region`: two letters, for numbers without
-    a plus sign."""
-    if number.strip().lower() in _WITHHELD:
-        return ""
-    try:
-        read = phonenumbers.parse(number[:40], region or None)
-    except phonenumbers.NumberParseException:
-        return ""
-    # With a country code, numbers of a plan newer than the library's are taken; without one only known ones,
-    # as an extension may look like a number.
-    known = phonenumbers.is_possible_number if number.startswith("+") else phonenumbers.is_valid_number
-    return phonenumbers.format_number(read, phonenumbers.PhoneNumberFormat.E164) if known(read) else ""
-
-
-def is_withheld(number: str) -> bool:
-    return number.strip().lower() in _WITHHELD
 
 
 def handle_of(call: Call, *, channel: str, account_id: str, region: str) -> Handle:
