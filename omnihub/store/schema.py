@@ -7,8 +7,10 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from omnihub.store import (
+    accesses,
     accounts,
     attachments,
+    call_backs,
     contacts,
     conversations,
     counters,
@@ -33,8 +35,10 @@ Migration = Callable[[Database], Awaitable[None]]
 MIGRATIONS: Mapping[int, Migration] = {}
 
 _OWNERS = (
+    accesses,
     accounts,
     attachments,
+    call_backs,
     contacts,
     conversations,
     counters,
