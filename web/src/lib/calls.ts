@@ -54,12 +54,18 @@ export function asCall(raw: unknown): PhoneCall | null {
     talked_seconds: count(given.talked_seconds),
     cause: text(given.cause),
     consent: consentOf(given.consent),
+    sequence: count(given.sequence),
   }
 }
 
 export function callOf(message: Message): PhoneCall | null {
   const call = message.kind === 'call' ? asCall(message.extra?.call) : null
-  return call && { ...call, started_at: call.started_at ?? message.sent_at ?? message.at }
+  return call && { ...call, started_at: call.started_at ?? message.sent_at ?? message.at, sequence: count(message.extra.sequence) || call.sequence }
+}
+
+export const NO_NEWS: CallNews = {
+  id: null, state: null, outcome: null, direction: null, customer: null, agents: null, answered_by: null, line: null, queue: null,
+  customer_name: null, position: null, started_at: null, answered_at: null, ended_at: null, sequence: null,
 }
 
 /** What an event tells of a call, if it is of one. */
@@ -76,11 +82,19 @@ export function newsOf(event: HubEvent): CallNews | null {
     answered_by: text(given.answered_by) || null,
     line: text(given.line) || null,
     queue: text(given.queue) || null,
+    customer_name: text(given.customer_name) || null,
+    position: typeof given.position === 'number' ? count(given.position) : null,
+    started_at: moment(given.started_at),
+    answered_at: moment(given.answered_at),
+    ended_at: moment(given.ended_at),
+    sequence: typeof given.sequence === 'number' ? count(given.sequence) : null,
   }
 }
 
-/** `at`: when the news came; it stands in for moments that an event does not name. What is over stays over. */
+/** `at`: when the news came; it stands in for moments that an event does not name. What is over stays over, and
+ * what an earlier version told is known already. */
 export function withNews(call: PhoneCall, news: CallNews, at: string): PhoneCall {
+  if (news.sequence !== null && news.sequence < call.sequence) return call
   const known = Object.entries(news).filter(([, value]) => value !== null)
   const next = { ...call, ...Object.fromEntries(known) } as PhoneCall
   if (call.state === 'ended') next.state = 'ended'
@@ -94,7 +108,8 @@ export function messageWithNews(message: Message, news: CallNews, at: string): M
   const call = callOf(message)
   if (!call) return message
   const stored = table(message.extra.call) ?? {}
-  return { ...message, extra: { ...message.extra, call: { ...stored, ...withNews(call, news, at) } } }
+  const next = withNews(call, news, at)
+  return { ...message, extra: { ...message.extra, sequence: next.sequence, call: { ...stored, ...next } } }
 }
 
 export const isWaiting = (call: PhoneCall): boolean => WAITING.has(call.state)
@@ -156,6 +171,13 @@ export function extensionKey(extension: string): string {
 
 export const isOneOf = (extension: string, list: readonly string[]): boolean =>
   extension.trim() !== '' && list.some((one) => extensionKey(one) === extensionKey(extension))
+
+/** Whether one of these telephones took the call, or placed it. */
+export function takenBy(call: PhoneCall, own: readonly string[]): boolean {
+  if (call.answered_by) return isOneOf(call.answered_by, own)
+  // Who answered is not told: certain only where no other telephone rang.
+  return call.agents.length > 0 && call.agents.every((one) => isOneOf(one, own))
+}
 
 /** Each once, without blanks. */
 export function tidyExtensions(list: readonly string[]): string[] {
