@@ -342,8 +342,8 @@ def _told(stored: MessageDoc, item: Item) -> Mapping[str, Any]:
 
 
 _TOLD_OF_CALLS = (
-    "id", "state", "outcome", "direction", "customer", "customer_name", "agents", "answered_by", "line", "queue",
-    "position", "started_at", "answered_at", "ended_at",
+    "id", "state", "outcome", "direction", "customer", "customer_name", "agents", "ringing", "answered_by",
+    "line", "queue", "position", "started_at", "answered_at", "ended_at",
 )  # fmt: skip
 
 

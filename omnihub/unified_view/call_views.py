@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from omnihub.connectors.numbers import e164
-from omnihub.model.documents import CallBackDoc, ContactDoc, MessageDoc
+from omnihub.model.documents import CallBackDoc, ContactDoc, IdentityDoc, MessageDoc
 from omnihub.model.errors import NotFound
 from omnihub.store.store import Store
 from omnihub.unified_view import people_views, views
@@ -28,11 +28,26 @@ async def rows(store: Store, calls: Sequence[MessageDoc]) -> list[views.Doc]:
 
 
 async def call_backs(store: Store, docs: Sequence[CallBackDoc]) -> list[views.Doc]:
-    tickets, names = await asyncio.gather(
-        store.tickets.get_many({one["ticket_id"] for one in docs}),
-        people_views.names(store, {one["contact_id"] for one in docs}),
+    """Agents move calls and merge people meanwhile: the ticket is where the last call is now, the person whose
+    number it is now."""
+    last = {one["_id"]: one["message_ids"][-1] for one in docs if one["message_ids"]}
+    calls, owners = await asyncio.gather(
+        store.messages.get_many(list(last.values())), store.contacts.identities({one["number"] for one in docs})
     )
-    return [views.call_back(one, names.get(one["contact_id"], ""), tickets.get(one["ticket_id"])) for one in docs]
+    places = {message["_id"]: message["ticket_id"] for message in calls}
+    current = [_current(one, places.get(last.get(one["_id"], "")), owners.get(one["number"])) for one in docs]
+    tickets, names = await asyncio.gather(
+        store.tickets.get_many({one["ticket_id"] for one in current}),
+        people_views.names(store, {one["contact_id"] for one in current}),
+    )
+    return [
+        views.call_back(one, names.get(one["contact_id"], ""), tickets.get(one["ticket_id"])) for one in current
+    ]
+
+
+def _current(doc: CallBackDoc, ticket_id: str | None, owner: IdentityDoc | None) -> CallBackDoc:
+    contact_id = owner["contact_id"] if owner else doc["contact_id"]
+    return {**doc, "ticket_id": ticket_id or doc["ticket_id"], "contact_id": contact_id}
 
 
 async def owners_of(store: Store, number: str) -> views.Doc:

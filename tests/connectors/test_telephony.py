@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnihub.connectors.numbers import e164
+from omnihub.connectors.numbers import e164, is_withheld
 from omnihub.connectors.telephony.call import Call, Consent, Transfer, from_json, to_json
 from omnihub.connectors.telephony.dialling import checked
 from omnihub.connectors.telephony.lines import Line, Lines
@@ -136,7 +136,7 @@ def test_who_called(customer: str, region: str, key: str) -> None:
     message = told(replace(CALL, customer=customer), region=region)
     assert message.sender.key == key
     assert message.thread_key == message.sender.value
-    assert message.extra["call"]["customer"] == customer
+    assert message.extra["call"]["customer"] == ("" if is_withheld(customer) else customer)
 
 
 def test_two_anonymous_calls_are_two_people() -> None:

@@ -91,6 +91,11 @@ describe('a pop-up', () => {
     const handedOver = after(RINGS, { state: 'talking', answered_by: '22' }, { state: 'ringing' })
     expect(phases(handedOver)).toEqual(['ringing'])
   })
+  it('goes while only a colleague’s telephone rings', () => {
+    const passedOn = after({ ...RINGS, ringing: ['21'] }, { state: 'ringing', ringing: ['22'] })
+    expect(passedOn.filter(isShown)).toEqual([])
+    expect(phases(afterHearing(passedOn, heard({ state: 'ringing', ringing: ['22', '21'] }), OWN, NOW))).toEqual(['ringing'])
+  })
   it('does not come back once it was dismissed, or the call is over', () => {
     const dismissed = afterDismissing(after(RINGS), 'M1', NOW)
     expect(afterHearing(dismissed, heard({ state: 'ringing' }), OWN, NOW).filter(isShown)).toEqual([])

@@ -129,6 +129,7 @@ def call_of(facts: Facts, rules: Rules) -> Call | None:
         queue=clean(queue),
         position=int(facts.queues[queue].position.value or 0) if queue and facts.queues[queue].lasts else 0,
         agents=tuple(dict.fromkeys(clean(label(leg, rules)) for leg in _rung(found))),
+        ringing=tuple(dict.fromkeys(clean(label(leg, rules)) for leg in _ringing(facts, found))),
         answered_by=clean(label(by, rules)) if by else "",
         transfers=tuple(_transfer(facts, one.leg, one.to, one.attended, rules) for one in facts.transfers),
         started_at=_moment(began),
@@ -153,6 +154,10 @@ def _queue(facts: Facts) -> str:
 
 def _rung(found: Parties) -> Sequence[Leg]:
     return found.inner if found.incoming else [found.lead]
+
+
+def _ringing(facts: Facts, found: Parties) -> Sequence[Leg]:
+    return [leg for leg in _rung(found) if _rings(leg)] if not facts.ended else []
 
 
 def _line(found: Parties, rules: Rules) -> str:

@@ -2,6 +2,7 @@
 
 import mimetypes
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from omnihub.model.inbound import Amendment, Handle, InboundMessage, LentMedia, 
 
 _LOST = frozenset({"missed", "abandoned", "voicemail", "busy", "no_answer", "failed"})
 _HIDDEN_MARK = "anonymous-"
+_ANONYMOUS = "匿名来电 / Anonymous"
 
 
 def handle_of(call: Call, *, channel: str, account_id: str, region: str) -> Handle:
@@ -18,7 +20,7 @@ def handle_of(call: Call, *, channel: str, account_id: str, region: str) -> Hand
     number = e164(call.customer, region)
     if number:
         return Handle(key=f"phone:{number}", name=call.customer_name)
-    named = call.customer_name or ("" if is_withheld(call.customer) else call.customer)
+    named = call.customer_name or call.customer or _ANONYMOUS
     return Handle(key=f"{channel}:{account_id}:{_HIDDEN_MARK}{quote(call.id, safe='@._-')}", name=named)
 
 
@@ -32,6 +34,9 @@ def amendment_of(
     The customer is the sender of outgoing calls, too: `extra` says who called whom. A call of ours is no
     answer as long as nobody has picked up.
     """
+    if is_withheld(call.customer):
+        name = "" if is_withheld(call.customer_name) else call.customer_name
+        call = replace(call, customer="", customer_name=name)
     sender = handle_of(call, channel=channel, account_id=account_id, region=region)
     text = words_of(call, e164(call.customer, region))
     lost = call.state == "ended" and call.direction == "in" and call.outcome in _LOST
@@ -84,7 +89,7 @@ def words_of(call: Call, number: str) -> str:
 
 
 def _who(call: Call, number: str) -> str:
-    shown = number or ("" if is_withheld(call.customer) else call.customer)
+    shown = number or call.customer
     if not shown:
         return call.customer_name or "an anonymous number"
     name = clean(call.customer_name)

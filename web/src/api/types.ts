@@ -314,6 +314,8 @@ export interface PhoneCall {
   position: number
   /** All telephones that rang, in order. */
   agents: string[]
+  /** Those that ring now; empty where that is not told. */
+  ringing: string[]
   answered_by: string
   transfers: { from: string; to: string; kind: string }[]
   started_at: string | null
@@ -337,6 +339,7 @@ export interface CallNews {
   direction: CallDirection | null
   customer: string | null
   agents: string[] | null
+  ringing: string[] | null
   answered_by: string | null
   line: string | null
   queue: string | null

@@ -49,7 +49,7 @@ function phaseAfter(before: PopPhase | null, call: PhoneCall, own: readonly stri
   if (before === 'gone') return 'gone'
   if (call.state === 'ended') return afterEnd(before, call, own)
   if (call.direction === 'out') return 'placed'
-  if (call.state === 'ringing') return 'ringing'
+  if (call.state === 'ringing') return call.ringing.length === 0 || call.ringing.some((one) => isOneOf(one, own)) ? 'ringing' : 'away'
   if (isWaiting(call)) return 'away'
   return takenBy(call, own) ? 'mine' : 'away'
 }

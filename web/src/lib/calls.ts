@@ -45,6 +45,7 @@ export function asCall(raw: unknown): PhoneCall | null {
     queue: text(given.queue),
     position: count(given.position),
     agents: words(given.agents),
+    ringing: words(given.ringing),
     answered_by: text(given.answered_by),
     transfers: transfersOf(given.transfers),
     started_at: moment(given.started_at),
@@ -64,7 +65,7 @@ export function callOf(message: Message): PhoneCall | null {
 }
 
 export const NO_NEWS: CallNews = {
-  id: null, state: null, outcome: null, direction: null, customer: null, agents: null, answered_by: null, line: null, queue: null,
+  id: null, state: null, outcome: null, direction: null, customer: null, agents: null, ringing: null, answered_by: null, line: null, queue: null,
   customer_name: null, position: null, started_at: null, answered_at: null, ended_at: null, sequence: null,
 }
 
@@ -79,6 +80,7 @@ export function newsOf(event: HubEvent): CallNews | null {
     direction: given.direction === 'in' || given.direction === 'out' ? given.direction : null,
     customer: text(given.customer) || null,
     agents: words(given.agents).length > 0 ? words(given.agents) : null,
+    ringing: Array.isArray(given.ringing) ? words(given.ringing) : null,
     answered_by: text(given.answered_by) || null,
     line: text(given.line) || null,
     queue: text(given.queue) || null,
