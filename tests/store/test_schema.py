@@ -6,6 +6,8 @@ from omnihub.store import schema
 from omnihub.store.database import Database
 from omnihub.store.store import Store
 
+pytestmark = pytest.mark.own_database
+
 
 async def test_every_declared_index_is_made(store: Store) -> None:
     assert await schema.missing_indexes(store.db) == []

@@ -130,6 +130,7 @@ async def test_of_very_many_none_is_left_out(
     assert len(rows_of(await browser.get("/calls/export"))) == 701
 
 
+@pytest.mark.own_database
 async def test_a_table_that_breaks_off_does_not_pass_for_a_whole_one(
     phones: Hub, switchboard: Switchboard
 ) -> None:
@@ -146,6 +147,7 @@ async def test_a_table_that_breaks_off_does_not_pass_for_a_whole_one(
             await response.read()
 
 
+@pytest.mark.own_database
 async def test_what_cannot_be_looked_for_is_a_problem(phones: Hub, switchboard: Switchboard) -> None:
     await switchboard.store.db["messages"].drop_index("calls_by_time")
     answer = await (await phones.browser()).get("/calls/export")
