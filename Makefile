@@ -5,11 +5,12 @@ BIN    := $(VENV)/bin
 STATIC := omnihub/unified_view/static/index.html
 WEB    := $(shell git ls-files web 2>/dev/null | grep -v node_modules)
 
-.PHONY: up test setup web check test-python test-web test-durability clean help
+.PHONY: up test setup web check test-python test-web test-pbx test-durability clean help
 
 help:
 	@echo "make up      install what is needed and run the hub with demo channels"
 	@echo "make test    install what is needed and run all checks and tests"
+	@echo "make test-pbx  tests with a real Asterisk, which root installs in a folder of its own"
 	@echo "make web     build the web app"
 	@echo "make check   formatting, lint, types and import contracts only"
 	@echo "make clean   remove what was built and installed; var/ stays"
@@ -53,6 +54,11 @@ test-durability: setup
 
 test-python: setup $(STATIC)
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# The exit code 77 says that a real Asterisk cannot be had here, and why; then there is nothing to run.
+test-pbx: setup
+	@./tools/pbx-setup; code=$$?; \
+	  if [ $$code = 0 ]; then ./tools/pbx-run $(BIN)/pytest -m pbx tests/pbx; else [ $$code = 77 ]; fi
 
 clean:
 	rm -rf $(VENV) omnihub/unified_view/static web/node_modules .mypy_cache .ruff_cache .pytest_cache

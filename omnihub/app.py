@@ -23,6 +23,7 @@ from omnihub.inbox.media import MEDIA, MediaErrands
 from omnihub.inbox.profiles import PROFILE, ProfileErrands
 from omnihub.inbox.progress import PROGRESS
 from omnihub.inbox.rearranging import Rearranging
+from omnihub.inbox.recordings import FORGET, ForgetErrands, Recordings
 from omnihub.inbox.tickets import TicketDesk
 from omnihub.outbound.errands import ConfirmationErrands, ErrandKind, ErrandRunner
 from omnihub.outbound.gestures import Gestures
@@ -82,6 +83,7 @@ class Hub:
             MEDIA: MediaErrands(self.store, self.connectors),
             PROFILE: ProfileErrands(self.store, self.connectors),
             PROGRESS: ProgressErrands(self.store, submit),
+            FORGET: ForgetErrands(self.store),
         }
 
     def intake(self) -> Intake:
@@ -139,6 +141,7 @@ def workers(hub: Hub, roles: Sequence[str]) -> Mapping[str, Callable[[], Awaitab
         found["search"] = Feeder(hub.store).run
         found["wake"] = lambda: _every(_WAKE_SECONDS, hub.deps.tickets.wake_due)
         found["retention"] = lambda: _every(_RETENTION_SECONDS, lambda: _retire(hub))
+        found["recordings"] = lambda: _every(_RETENTION_SECONDS, Recordings(hub.store).retire)
     if "web" in roles or "listen" in roles:
         found["pressure"] = lambda: _every(_PRESSURE_SECONDS, hub.store.pressure.measure)
     if "listen" in roles:

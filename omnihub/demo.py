@@ -13,8 +13,10 @@ from aiohttp import web
 from omnihub.connectors import registry
 from omnihub.connectors.contract import DemoAccount, Simulator
 from omnihub.connectors.simulation import Chats
+from omnihub.connectors.telephony.playing import Telephones
 from omnihub.customers.channels import ChatChannel, OtherPage
 from omnihub.customers.page import make_page
+from omnihub.customers.telephones import TelephoneChannel
 from omnihub.model.account import Account, AccountPolicy
 from omnihub.settings import Settings
 from omnihub.store.events import event
@@ -40,6 +42,11 @@ class _Attached(Protocol):
     async def attach(self, doors: Mapping[str, str]) -> None: ...
 
 
+@runtime_checkable
+class _Telephoning(Protocol):
+    def telephones(self) -> Telephones: ...
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Joined:
     """A demo account and the simulator that it is connected to."""
@@ -56,10 +63,12 @@ class Joined:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Demo:
-    """`pages`: what customers see, by path prefix."""
+    """`pages`: what customers see, by path prefix. `telephones` of the desk, which somebody has to answer."""
 
     pages: Mapping[str, web.Application] = field(default_factory=dict)
     joined: Sequence[Joined] = ()
+    telephones: Sequence[TelephoneChannel] = ()
+    store: Store | None = None
 
     async def attach(self, hub_url: str) -> None:
         """Tells every simulator that asks for it where its accounts' doors are. `hub_url` is how this machine
@@ -69,6 +78,8 @@ class Demo:
             doors.setdefault(one.channel, {})[one.wanted.name] = hub_url + one.door
         simulators = {one.channel: one.simulator for one in self.joined}
         await asyncio.gather(*(_attach(channel, simulators[channel], doors[channel]) for channel in doors))
+        if self.store is not None:
+            await _hand_out(self.store, self.telephones)
 
     def notes(self, account: Account, public_url: str, language: str) -> Sequence[str]:
         """What a newcomer may try with this account, a line each."""
@@ -89,7 +100,8 @@ async def demo_channels(store: Store, settings: Settings) -> AsyncIterator[Demo]
                 account = await _connect(store, channel, wanted)
                 joined.append(Joined(channel=channel, simulator=simulator, wanted=wanted, account=account))
         await _join_replies(store, joined)
-        yield Demo(pages=_pages(joined), joined=joined)
+        telephones = _telephones(joined)
+        yield Demo(pages=_pages(joined, telephones), joined=joined, telephones=telephones, store=store)
 
 
 async def _started(folder: Path, stack: contextlib.AsyncExitStack) -> Mapping[str, Simulator]:
@@ -126,7 +138,33 @@ async def _join_replies(store: Store, joined: Sequence[Joined]) -> None:
             await store.accounts.change(one.account.id, policy=policy)
 
 
-def _pages(joined: Sequence[Joined]) -> Mapping[str, web.Application]:
+def _telephones(joined: Sequence[Joined]) -> Sequence[TelephoneChannel]:
+    return [
+        TelephoneChannel(
+            manifest=registry.manifest(one.channel),
+            account=one.wanted.name,
+            telephones=one.simulator.telephones(),
+        )
+        for one in joined
+        if isinstance(one.simulator, _Telephoning)
+    ]
+
+
+async def _hand_out(store: Store, channels: Sequence[TelephoneChannel]) -> None:
+    """The first telephone of the desk to the first admin, so that a call is somebody's, unless an admin has
+    shared them out already."""
+    users = await store.users.all()
+    for channel in channels:
+        extensions = channel.telephones.extensions
+        if any(set(extensions) & set(user.get("extensions", ())) for user in users):
+            continue
+        admins = [user for user in users if user["role"] == "admin" and user["active"]]
+        first = min(admins, key=lambda user: user["created_at"], default=None)
+        if first is not None and not first.get("extensions"):
+            await store.users.change(first["_id"], {"extensions": list(extensions[:1])})
+
+
+def _pages(joined: Sequence[Joined], telephones: Sequence[TelephoneChannel]) -> Mapping[str, web.Application]:
     pages: dict[str, web.Application] = {}
     chats: dict[str, ChatChannel] = {}
     others: dict[str, OtherPage] = {}
@@ -139,7 +177,7 @@ def _pages(joined: Sequence[Joined]) -> Mapping[str, web.Application]:
             others[one.channel] = OtherPage(manifest=manifest, path=prefix)
         elif _is_hosted(one.channel):
             others[one.channel] = OtherPage(manifest=manifest, path=one.door)
-    return {**pages, CUSTOMERS: make_page(list(chats.values()), list(others.values()))}
+    return {**pages, CUSTOMERS: make_page(list(chats.values()), list(others.values()), telephones=telephones)}
 
 
 def _is_hosted(channel: str) -> bool:

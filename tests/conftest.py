@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 import uvloop
 from pydantic import SecretStr
+from pymongo import MongoClient
 
 from omnihub.connectors.contract import Toolbox
 from omnihub.connectors.registry import Connectors
@@ -33,24 +34,62 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
             runner.run(engines.close())
 
 
+@pytest.fixture(scope="session")
+def mongod(endpoints: Endpoints) -> Iterator[MongoClient[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](endpoints.mongodb_uri) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def emptied() -> str:
+    """The name of the database that tests use one after the other. To empty one is much faster than to make
+    all its collections and indexes; whoever changes those takes a database of their own."""
+    return f"t{new_id()}"
+
+
 @pytest.fixture
-def settings(tmp_path: Path, endpoints: Endpoints) -> Settings:
+def settings(
+    tmp_path: Path,
+    endpoints: Endpoints,
+    mongod: MongoClient[dict[str, Any]],
+    emptied: str,
+    request: pytest.FixtureRequest,
+) -> Iterator[Settings]:
+    if request.node.get_closest_marker("own_database"):
+        own = f"t{new_id()}"
+        yield settings_on(endpoints, tmp_path / "var", own)
+        mongod.drop_database(own)
+        return
+    database = mongod[emptied]
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+    yield settings_on(endpoints, tmp_path / "var", emptied)
+
+
+def settings_on(endpoints: Endpoints, var: Path, database: str) -> Settings:
     return Settings(
         server=Server(port=0),
         intake=Intake(sweep_seconds=1),
-        storage=Storage(var=tmp_path / "var"),
-        mongodb=MongoDB(uri=SecretStr(endpoints.mongodb_uri), database=f"t{new_id()}"),
+        storage=Storage(var=var),
+        mongodb=MongoDB(uri=SecretStr(endpoints.mongodb_uri), database=database),
         redis=RedisSettings(url=SecretStr(endpoints.redis_url), prefix=f"t{new_id()}:"),
         security=Security(secret_key=SecretStr("a secret for tests, thirty-two characters and more")),
     )
 
 
+@pytest.fixture(scope="session")
+def prepared() -> set[str]:
+    """Databases that have their collections and indexes."""
+    return set()
+
+
 @pytest.fixture
-async def store(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Store]:
+async def store(settings: Settings, endpoints: Endpoints, prepared: set[str]) -> AsyncIterator[Store]:
     opened = Store(settings, endpoints.mongodb_uri, endpoints.redis_url)
-    await opened.prepare()
+    if settings.mongodb.database not in prepared:
+        await opened.prepare()
+        prepared.add(settings.mongodb.database)
     yield opened
-    await opened.db.client.drop_database(settings.mongodb.database)
     await opened.close()
 
 

@@ -333,9 +333,9 @@ class DemoAccount:
 
 class Simulator(Protocol):
     """A faithful local stand-in of the provider; class Simulator in the channel's `simulator.py`,
-    constructed with a folder of its own to keep state in. One that also has `chats` (a `simulation.Chats`)
-    is shown on the customers' page; one that has `async attach(doors)` is told, once the hub is up, the
-    address of each account's door by the account's name."""
+    constructed with a folder of its own to keep state in. One that also has `chats` (a `simulation.Chats`), or
+    `telephones()` (a `telephony.playing.Telephones`), is shown on the customers' page; one that has
+    `async attach(doors)` is told, once the hub is up, the address of each account's door by the account's name."""
 
     async def start(self) -> None: ...
 

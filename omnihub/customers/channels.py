@@ -36,7 +36,7 @@ class OtherPage:
 
 def channel_doc(channel: ChatChannel) -> Doc:
     chats = channel.chats
-    return _named(channel.manifest) | {
+    return named(channel.manifest) | {
         "account": channel.account,
         "kinds": list(chats.kinds),
         "actions": [{"key": one.key, "en": one.en, "zh": one.zh} for one in chats.actions],
@@ -45,10 +45,10 @@ def channel_doc(channel: ChatChannel) -> Doc:
 
 
 def other_doc(page: OtherPage) -> Doc:
-    return _named(page.manifest) | {"path": page.path}
+    return named(page.manifest) | {"path": page.path}
 
 
-def _named(manifest: Manifest) -> dict[str, Any]:
+def named(manifest: Manifest) -> dict[str, Any]:
     label = {"en": manifest.label.en, "zh": manifest.label.zh}
     return {"key": manifest.key, "icon": manifest.icon or manifest.key, "label": label}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,10 +11,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from omnihub.connectors.simulation import Chats, Line, Person, Spoken
+from omnihub.connectors.telephony.playing import NotNow
 from omnihub.customers.channels import ChatChannel, Doc, OtherPage, channel_doc, other_doc, person_doc
 from omnihub.customers.performance import Performance, voice_note
 from omnihub.customers.speaking import Speaking, speak
 from omnihub.customers.stream import Sight, performance_doc, stream
+from omnihub.customers.telephones import KEYS, TelephoneChannel, caller_doc, telephone_doc
 
 _STATIC = {file.name: file for file in (Path(__file__).parent / "static").iterdir() if file.is_file()}
 _PAGE = "page.html"
@@ -36,9 +38,11 @@ _HEADERS = {
 
 class CustomersPage:
     def __init__(
-        self, channels: Sequence[ChatChannel], others: Sequence[OtherPage], performance: Performance
-    ) -> None:
+        self, channels: Sequence[ChatChannel], telephones: Sequence[TelephoneChannel],
+        others: Sequence[OtherPage], performance: Performance,
+    ) -> None:  # fmt: skip
         self._channels = {channel.key: channel for channel in channels}
+        self._telephones = {channel.key: channel for channel in telephones}
         self._others = others
         self._performance = performance
         self._speaking = Speaking()
@@ -56,6 +60,8 @@ class CustomersPage:
             web.post("/say", self.say),
             web.post("/send", self.send),
             web.post("/performance", self.perform),
+            web.post("/ring", self.ring),
+            web.post("/press", self.press),
         ]
 
     async def end_lines(self, _: web.Application) -> None:
@@ -83,15 +89,18 @@ class CustomersPage:
         return _json(
             {
                 "channels": [channel_doc(channel) for channel in self._channels.values()],
+                "telephones": [telephone_doc(channel) for channel in self._telephones.values()],
                 "others": [other_doc(other) for other in self._others],
                 "performance": performance_doc(self._performance.progress),
             }
         )
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """`people` of a channel, `lines` of the chat that is asked for, and the `performance`."""
+        """`people` of a channel, `telephones` of another, `lines` of the chat that is asked for, and the
+        `performance`."""
         chat = self._chat(request.query) if "channel" in request.query else None
-        return await stream(request, Sight(self._channels, self._performance, chat), self._ending)
+        sight = Sight(self._channels, self._telephones, self._performance, chat)
+        return await stream(request, sight, self._ending)
 
     async def file(self, request: web.Request) -> web.Response:
         channel, person = self._chat(request.query)
@@ -108,10 +117,13 @@ class CustomersPage:
 
     async def invent(self, request: web.Request) -> web.Response:
         given = await _given(request)
-        channel = self._channel(given)
         name = " ".join(given.get("name", "").split())[:_MAX_NAME]
         if not name:
             raise web.HTTPBadRequest
+        called = self._telephones.get(given.get("channel", ""))
+        if called is not None:
+            return _json(caller_doc(called.telephones, called.telephones.invent(name)))
+        channel = self._channel(given)
         person = channel.chats.invent(name)
         await channel.chats.tell()
         return _json(person_doc(channel.chats, person))
@@ -143,6 +155,30 @@ class CustomersPage:
         await (self._performance.start() if wanted == "start" else self._performance.stop())
         return _json(performance_doc(self._performance.progress))
 
+    async def ring(self, request: web.Request) -> web.Response:
+        """A customer rings the desk. 409 where their telephone is in use."""
+        given = await _given(request)
+        telephones = self._telephone(given).telephones
+        person = telephones.person(given.get("person", ""))
+        if person is None:
+            raise web.HTTPNotFound
+        anonymous = given.get("anonymous") == "yes"
+        return await _if_possible(telephones.ring(person, given.get("line", ""), anonymous=anonymous))
+
+    async def press(self, request: web.Request) -> web.Response:
+        """A key of a telephone: a customer's, or one of the desk's. 409 where it does nothing as things stand."""
+        given = await _given(request)
+        channel, telephone, key = self._telephone(given), given.get("telephone", ""), given.get("key", "")
+        if not channel.knows(telephone) or key not in KEYS:
+            raise web.HTTPNotFound
+        return await _if_possible(channel.telephones.press(telephone, KEYS[key], given.get("to", "")))
+
+    def _telephone(self, given: Mapping[str, str]) -> TelephoneChannel:
+        channel = self._telephones.get(given.get("channel", ""))
+        if channel is None:
+            raise web.HTTPNotFound
+        return channel
+
     def _channel(self, given: Mapping[str, str]) -> ChatChannel:
         channel = self._channels.get(given.get("channel", ""))
         if channel is None:
@@ -155,6 +191,14 @@ class CustomersPage:
         if person is None:
             raise web.HTTPNotFound
         return channel, person
+
+
+async def _if_possible(work: Awaitable[None]) -> web.Response:
+    try:
+        await work
+    except NotNow as error:
+        raise web.HTTPConflict(text=str(error)) from error
+    return web.Response(status=204)
 
 
 async def _given(request: web.Request) -> Mapping[str, str]:
@@ -216,10 +260,11 @@ async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def make_page(
-    channels: Sequence[ChatChannel], others: Sequence[OtherPage] = (), *, pace: float = 1.0
-) -> web.Application:
+    channels: Sequence[ChatChannel], others: Sequence[OtherPage] = (), *,
+    telephones: Sequence[TelephoneChannel] = (), pace: float = 1.0,
+) -> web.Application:  # fmt: skip
     performance = Performance({channel.key: channel.chats for channel in channels}, pace=pace)
-    page = CustomersPage(channels, others, performance)
+    page = CustomersPage(channels, telephones, others, performance)
     app = web.Application(middlewares=[_only_from_the_page])
     app.add_routes(page.routes())
     app.on_response_prepare.append(_add_headers)

@@ -12,6 +12,7 @@ from aiohttp import web
 from omnihub.connectors.simulation import Person
 from omnihub.customers.channels import ChatChannel, Doc, line_doc, people_docs
 from omnihub.customers.performance import Performance, Progress
+from omnihub.customers.telephones import TelephoneChannel, state_doc
 
 _KEEPALIVE = 15.0
 _RETRY_MS = 1000
@@ -29,26 +30,32 @@ class Sight:
     def __init__(
         self,
         channels: Mapping[str, ChatChannel],
+        telephones: Mapping[str, TelephoneChannel],
         performance: Performance,
         chat: tuple[ChatChannel, Person] | None = None,
     ) -> None:
         self._channels = channels
+        self._telephones = telephones
         self._performance = performance
         self._chat = chat
         self._people: dict[str, Sequence[Doc]] = {}
+        self._calls: dict[str, Doc] = {}
         self._lines: dict[int, Doc] | None = None
         self._progress: Progress | None = None
 
     def news(self) -> list[News]:
         """What changed since the last call; everything at the first."""
-        found = [self._of_people(channel) for channel in self._channels.values()]
-        return [one for one in (*found, self._of_chat(), self._of_performance()) if one is not None]
+        people = [self._of_people(channel) for channel in self._channels.values()]
+        calls = [self._of_telephones(channel) for channel in self._telephones.values()]
+        found = (*people, *calls, self._of_chat(), self._of_performance())
+        return [one for one in found if one is not None]
 
     async def wait(self, ending: asyncio.Event) -> None:
         """Until there is news or the end, or the line needs a sign of life."""
         looks: list[tuple[_Watched, Callable[[], bool]]] = [
             (channel.chats, partial(self._is_new, channel)) for channel in self._channels.values()
         ]
+        looks += [(channel.telephones, partial(self._is_called, channel)) for channel in self._telephones.values()]
         looks.append((self._performance, lambda: self._performance.progress != self._progress))
         waits = [asyncio.ensure_future(watched.wait(look, _KEEPALIVE)) for watched, look in looks]
         waits.append(asyncio.ensure_future(ending.wait()))
@@ -64,6 +71,16 @@ class Sight:
         return people_docs(channel.chats) != self._people.get(channel.key) or (
             open_here and self._lines_now() != self._lines
         )
+
+    def _is_called(self, channel: TelephoneChannel) -> bool:
+        return state_doc(channel) != self._calls.get(channel.key)
+
+    def _of_telephones(self, channel: TelephoneChannel) -> News | None:
+        state = state_doc(channel)
+        if state == self._calls.get(channel.key):
+            return None
+        self._calls[channel.key] = state
+        return "telephones", {"channel": channel.key, **state}
 
     def _of_people(self, channel: ChatChannel) -> News | None:
         people = people_docs(channel.chats)

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from omnihub.inbox import going_on, media
+from omnihub.inbox.calls import OUT_OF_HOURS, Calls
 from omnihub.inbox.placing import call_told, document
 from omnihub.inbox.workset import Item, Workset
+from omnihub.model.account import Account
 from omnihub.model.documents import AttachmentRef, MessageDoc
 from omnihub.model.inbound import Amendment
 from omnihub.store.database import Session
@@ -19,11 +21,13 @@ _PART = Placement(rule="part", reason="it is a part of another message")
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Change:
-    """An amendment of a message of this account. `at`: when the author made it, or when we heard."""
+    """An amendment of a message of this account. `at`: when the author made it, or when we heard. `quietly`: it is
+    history, and calls nobody."""
 
-    account_id: str
+    account: Account
     amendment: Amendment
     at: datetime
+    quietly: bool = False
 
 
 def whole_of(item: Item, work: Workset) -> MessageDoc | None:
@@ -58,20 +62,24 @@ async def save_parts(store: Store, work: Workset, session: Session) -> None:
         await store.messages.add_part(message_id, part, session)
 
 
-async def apply(store: Store, changes: list[Change], work: Workset, session: Session) -> None:
+async def apply(store: Store, calls: Calls, changes: list[Change], work: Workset, session: Session) -> None:
     """To messages that are stored by now. What is known already, or was never seen, is left."""
     if not changes:
         return
     wanted: dict[str, set[str]] = {}
     for change in changes:
-        wanted.setdefault(change.account_id, set()).add(change.amendment.external_id)
+        wanted.setdefault(change.account.id, set()).add(change.amendment.external_id)
     known: dict[tuple[str, str], list[MessageDoc]] = {}
     for message in await store.messages.named(wanted, session):
         for name in (message["external_id"], *message["aliases"]):
             known.setdefault((message["account_id"], name), []).append(message)
     for change in changes:
-        if candidates := known.get((change.account_id, change.amendment.external_id)):
-            await _apply(store, change, _meant(change.amendment, candidates), work, session)
+        if candidates := known.get((change.account.id, change.amendment.external_id)):
+            message = _meant(change.amendment, candidates)
+            if change.amendment.kind == "updated":
+                await _update(store, calls, change, message["_id"], work, session)
+            else:
+                await _amend(store, change, message, work, session)
 
 
 def _meant(amendment: Amendment, candidates: list[MessageDoc]) -> MessageDoc:
@@ -84,43 +92,53 @@ def _meant(amendment: Amendment, candidates: list[MessageDoc]) -> MessageDoc:
     )
 
 
-async def _apply(store: Store, change: Change, message: MessageDoc, work: Workset, session: Session) -> None:
+async def _amend(store: Store, change: Change, message: MessageDoc, work: Workset, session: Session) -> None:
     amendment = change.amendment
     if amendment.kind == "recalled":
         done, kind = await store.messages.mark_recalled(message["_id"], change.at, session), "message.recalled"
-    elif amendment.kind == "updated":
-        done, kind = await _update(store, amendment, message, session), "message.updated"
     elif amendment.message is not None and (new := await _new_words(store, amendment, message, session)):
         done, kind = await store.messages.amend(message["_id"], new, change.at, session), "message.edited"
     else:
         return
     if done and message["ticket_id"]:
         work.stale_tickets.add(message["ticket_id"])
-        data = await _whole(store, message, session) if kind == "message.updated" else {}
-        await store.events.add([event(kind, message["ticket_id"], message_id=message["_id"], data=data)], session)
+        work.events.append(event(kind, message["ticket_id"], message_id=message["_id"]))
 
 
-async def _whole(store: Store, message: MessageDoc, session: Session) -> dict[str, Any]:
-    """This version may tell a part only: whoever watches is shown all that is known."""
-    return call_told((await store.messages.get(message["_id"], session))["extra"])
-
-
-async def _update(store: Store, amendment: Amendment, message: MessageDoc, session: Session) -> bool:
+async def _update(
+    store: Store, calls: Calls, change: Change, message_id: str, work: Workset, session: Session
+) -> None:
     """What became loud, such as a call that was missed, calls an agent from now on."""
+    amendment = change.amendment
     now_said = amendment.message
     if now_said is None:
-        return False
-    known = await store.messages.get(message["_id"], session)
+        return
+    known = await store.messages.get(message_id, session)
     fields = going_on.news(known, now_said, amendment.sequence)
     if fields:
         sequence = max(amendment.sequence, known["extra"].get("sequence", 0))
-        await store.messages.update_state(message["_id"], fields, sequence, session)
+        await store.messages.update_state(message_id, fields, sequence, session)
     have = {place["id"] for place in known["attachments"]}
-    places = [one for one in media.places(message["account_id"], now_said) if one["id"] not in have]
+    places = [one for one in media.places(known["account_id"], now_said) if one["id"] not in have]
     if places:
-        await store.messages.add_places(message["_id"], places, session)
-        await store.errands.add(media.errands(message["account_id"], now_said, message["_id"]), session)
-    return bool(fields or places)
+        await store.messages.add_places(message_id, places, session)
+        await store.errands.add(media.errands(known["account_id"], now_said, message_id), session)
+    if fields and not change.quietly:
+        await calls.went_on(known, change.account, work, session)
+    if fields or places:
+        await _tell_updated(store, message_id, work, session)
+
+
+async def _tell_updated(store: Store, message_id: str, work: Workset, session: Session) -> None:
+    """This version may tell a part only: whoever watches is shown all that is known."""
+    message = await store.messages.get(message_id, session)
+    if not message["ticket_id"]:
+        return
+    work.stale_tickets.add(message["ticket_id"])
+    data: dict[str, Any] = {**call_told(message["extra"]), "silent": message["silent"]}
+    if message["extra"].get(OUT_OF_HOURS):
+        data[OUT_OF_HOURS] = True
+    work.events.append(event("message.updated", message["ticket_id"], message_id=message_id, data=data))
 
 
 async def _new_words(store: Store, amendment: Amendment, message: MessageDoc, session: Session) -> dict[str, str]:

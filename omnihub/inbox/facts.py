@@ -6,7 +6,7 @@ from datetime import datetime
 from omnihub.inbox.workset import Item, Workset, thread_keys, unique_references
 from omnihub.model.documents import OPEN_STATUSES, ConversationDoc, MessageDoc, TicketDoc
 from omnihub.model.inbound import InboundMessage
-from omnihub.threading import ConversationFact, Facts, Link, ReplyTokens, TicketFact
+from omnihub.threading import ConversationFact, Facts, Link, ReplyTokens, TicketFact, is_quiet
 
 
 def _where_now(item: Item, work: Workset, conversation_id: str) -> str:
@@ -139,7 +139,7 @@ def _copy(item: Item, work: Workset) -> TicketFact | None:
 def _claimed(item: Item, work: Workset) -> TicketFact | None:
     sender = item.message.sender
     own = work.identities.get(sender.key)
-    for key in sender.claims if not item.message.silent else ():
+    for key in sender.claims if not is_quiet(item.message) else ():
         identity = work.identities.get(key)
         if identity is None or (own and own["contact_id"] == identity["contact_id"]):
             continue
@@ -153,7 +153,7 @@ def _other_channel(item: Item, work: Workset) -> TicketFact | None:
     sender = item.message.sender
     known = (work.identities[key] for key in (sender.key, *sender.proven) if key in work.identities)
     identity = next(known, None)
-    if identity is None or item.message.silent:
+    if identity is None or is_quiet(item.message):
         return None
     for ticket_id in work.open_tickets.get(identity["contact_id"], []):
         ticket = work.tickets[ticket_id]

@@ -32,9 +32,21 @@ def news(known: MessageDoc, said: InboundMessage, sequence: int) -> Mapping[str,
     fields: dict[str, Any] = {".".join(("extra", *name)): value for name, value in fresh.items()}
     fields[f"extra.{_TOLD}"] = told
     call = _merged(extra, told, fresh)
-    if said.kind == _CALL and call != said.extra.get(_CALL):
+    if said.kind == _CALL and call:
         return fields | _retold(call, known, said, sequence)
     return fields | _as_said(known, said, sequence)
+
+
+def is_applied(message: MessageDoc) -> bool:
+    """False of one that is stored as it came first, while the first version is still to be applied to it."""
+    return _TOLD in message["extra"]
+
+
+def unjudged(first: InboundMessage) -> InboundMessage:
+    """A call calls nobody before it has been applied: where it belongs is decided by how it went."""
+    if first.kind != _CALL or not isinstance(first.extra.get(_CALL), Mapping):
+        return first
+    return replace(first, silent=True)
 
 
 def _flat(extra: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -67,13 +79,15 @@ def _retold(
         call = settled(merged)
     except Unreadable:  # the part that says which call it is, or how it stands, is still to come
         return _as_said(known, said, sequence)
+    derived = {f"extra.{_CALL}.{name}": getattr(call, name) for name in _DERIVED}
+    if merged == said.extra.get(_CALL) and call == from_json(merged):
+        return derived | _as_said(known, said, sequence)
     given = amendment_of(call, channel=known["channel"], account_id=known["account_id"], region="").message
     if given is None:
         return {}
     key = known["sender"]["key"]
     text = words_of(call, key.rpartition(":")[2] if key.startswith("phone:") else "")
     words = {"text": text, "visible_text": text, "silent": given.silent, "silent_reason": given.silent_reason}
-    derived = {f"extra.{_CALL}.{name}": getattr(call, name) for name in _DERIVED}
     return words | derived
 
 
@@ -83,7 +97,7 @@ def settled(merged: Mapping[str, Any]) -> Call:
     if call.state != "ended" and call.ended_at:
         call = replace(call, state="ended")
     talked = bool(call.answered_by or call.answered_at)
-    if "outcome" not in merged or (talked and call.outcome in _NOBODY):
+    if "outcome" not in merged or (talked and (not call.outcome or call.outcome in _NOBODY)):
         call = replace(call, outcome=_outcome(call))
     if "waited_seconds" not in merged:
         until = call.answered_at or call.ended_at

@@ -10,11 +10,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from omnihub.connectors.contract import Connector
 from omnihub.connectors.registry import Connectors
-from omnihub.inbox import amending, joining, profiles, progress, workset
+from omnihub.inbox import amending, going_on, joining, profiles, progress, workset
+from omnihub.inbox.calls import Calls
 from omnihub.inbox.contacts import unite
 from omnihub.inbox.files import bounded, new_attachments
 from omnihub.inbox.notices import take_notice
 from omnihub.inbox.placing import arrival, take_in
+from omnihub.inbox.rearranging import TICKET_NUMBERS, Rearranging
 from omnihub.inbox.receipts import note_receipt
 from omnihub.inbox.summary import summarise_many
 from omnihub.inbox.workset import Item, Workset
@@ -33,7 +35,6 @@ from omnihub.threading import ReplyTokens
 
 log = structlog.get_logger("omnihub.inbox")
 
-TICKET_NUMBERS = "ticket_number"
 _TRIES = 8
 _MANY = 10
 _IDLE_SECONDS = 1.0
@@ -66,8 +67,12 @@ class Parsed:
                 said = replace(said, message=bounded(said.message))
                 assert said.message is not None
                 # Its words are other ones on purpose: they do not make it a stranger under the same id.
-                self.messages.append(replace(said.message, fingerprint=""))
-            self.changes.append(amending.Change(account_id=self.event.account_id, amendment=said, at=at))
+                first = replace(said.message, fingerprint="")
+                self.messages.append(going_on.unjudged(first) if said.kind == "updated" else first)
+            change = amending.Change(
+                account=self.connector.account, amendment=said, at=at, quietly=self.event.silent
+            )
+            self.changes.append(change)
 
 
 class Intake:
@@ -81,6 +86,7 @@ class Intake:
         self._name = holder_name()
         self._committing: asyncio.Task[None] | None = None
         self._in_hand: frozenset[str] = frozenset()
+        self._calls = Calls(store, Rearranging(store, settings), self._number)
 
     async def run(self) -> None:
         """Until cancelled; what is being written then is finished. Survives every database outage, and begins
@@ -281,6 +287,9 @@ class Intake:
             return ()
         return await self._store.counters.take(TICKET_NUMBERS, count, self._settings.tickets.number_start)
 
+    async def _number(self) -> int:
+        return (await self._numbers(1))[0]
+
     def _item(self, one: Parsed, message: InboundMessage) -> Item:
         return Item(
             raw_event_id=one.event.id,
@@ -332,7 +341,7 @@ class Intake:
         await joining.move_stored(store, work, session)
         await store.messages.insert(work.new_messages, session)
         await amending.save_parts(store, work, session)
-        await amending.apply(store, changes, work, session)
+        await amending.apply(store, self._calls, changes, work, session)
         await store.errands.add(work.errands, session)
         await store.events.add(work.events, session)
         await joining.finish(store, work, session)

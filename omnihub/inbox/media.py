@@ -1,11 +1,13 @@
 """Files that a provider lends: a place in the message at once, the bytes afterwards."""
 
 import mimetypes
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from omnihub.connectors.registry import Connectors
+from omnihub.inbox.judging import judged
 from omnihub.model.documents import AttachmentRef, MessageDoc
 from omnihub.model.errors import NotFound, Refused, Unreadable
 from omnihub.model.ids import id_from
@@ -17,6 +19,7 @@ from omnihub.store.events import event
 from omnihub.store.store import Store
 
 MEDIA = "media"
+RECORDING = "recording"
 
 
 def places(account_id: str, message: InboundMessage) -> list[AttachmentRef]:
@@ -91,7 +94,8 @@ class MediaErrands:
         except (Refused, NotFound, Unreadable) as error:
             await self.give_up(errand, str(error))
             return
-        file = _file(data["attachment_id"], media, fetched)
+        message = await self._store.messages.find(data["message_id"])
+        file = _file(data["attachment_id"], media, fetched, _recorded_at(media, message))
         (ref,) = await self._store.attachments.store([file], owner=data["account_id"])
         await self._put(data["message_id"], ref)
 
@@ -115,7 +119,14 @@ class MediaErrands:
         await self._store.transaction(work)
 
 
-def _file(attachment_id: str, media: LentMedia, fetched: FetchedMedia) -> NewAttachment:
+def _recorded_at(media: LentMedia, message: MessageDoc | None) -> datetime | None:
+    call = judged(message) if message and media.label == RECORDING else None
+    return min(call.at, now()) if call else None
+
+
+def _file(
+    attachment_id: str, media: LentMedia, fetched: FetchedMedia, recorded_at: datetime | None
+) -> NewAttachment:
     content_type = true_type(fetched.content, fetched.content_type or media.content_type)
     return NewAttachment(
         id=attachment_id,
@@ -123,6 +134,7 @@ def _file(attachment_id: str, media: LentMedia, fetched: FetchedMedia) -> NewAtt
         content_type=content_type,
         content=fetched.content,
         label=media.label,
+        recorded_at=recorded_at,
     )
 
 

@@ -84,19 +84,47 @@ def _counterpart(message: InboundMessage) -> Handle:
 
 
 def _open_ticket(item: Item, placement: Placement, contact_id: str, work: Workset) -> TicketDoc:
-    message, at = item.message, now()
-    ticket = TicketDoc(
-        _id=new_id(),
+    message = item.message
+    ticket = new_ticket(
         number=work.numbers_left.pop(0),
-        subject=_subject(message),
-        status="new",
-        priority="normal",
-        assignee_id=None,
+        subject=subject_of(message.subject, message.visible_text),
         team_id=item.account.policy.team_id or None,
-        tags=[],
         spam=bool(message.spam),
         contact_id=contact_id,
         contact_name=work.contacts[contact_id]["name"],
+        links=_links(placement),
+        suggested_ticket_id=placement.suggested.id if placement.suggested else None,
+    )
+    work.tickets[ticket["_id"]] = work.new_tickets[ticket["_id"]] = ticket
+    work.numbers[ticket["number"]] = ticket["_id"]
+    work.events.append(event("ticket.created", ticket["_id"], data={"reason": placement.reason}))
+    return ticket
+
+
+def new_ticket(
+    *,
+    number: int,
+    subject: str,
+    team_id: str | None,
+    contact_id: str,
+    contact_name: str,
+    spam: bool = False,
+    links: Sequence[TicketLink] = (),
+    suggested_ticket_id: str | None = None,
+) -> TicketDoc:
+    at = now()
+    return TicketDoc(
+        _id=new_id(),
+        number=number,
+        subject=subject,
+        status="new",
+        priority="normal",
+        assignee_id=None,
+        team_id=team_id,
+        tags=[],
+        spam=spam,
+        contact_id=contact_id,
+        contact_name=contact_name,
         channels=[],
         account_ids=[],
         last_message=None,
@@ -108,16 +136,12 @@ def _open_ticket(item: Item, placement: Placement, contact_id: str, work: Workse
         snoozed_until=None,
         resolved_at=None,
         merged_into=None,
-        links=_links(placement),
-        suggested_ticket_id=placement.suggested.id if placement.suggested else None,
+        links=list(links),
+        suggested_ticket_id=suggested_ticket_id,
         version=1,
         created_at=at,
         updated_at=at,
     )
-    work.tickets[ticket["_id"]] = work.new_tickets[ticket["_id"]] = ticket
-    work.numbers[ticket["number"]] = ticket["_id"]
-    work.events.append(event("ticket.created", ticket["_id"], data={"reason": placement.reason}))
-    return ticket
 
 
 def _links(placement: Placement) -> list[TicketLink]:
@@ -131,9 +155,9 @@ def _links(placement: Placement) -> list[TicketLink]:
     return linked
 
 
-def _subject(message: InboundMessage) -> str:
-    first_line = next((line for line in message.visible_text.splitlines() if line.strip()), "")
-    return " ".join((message.subject or first_line).split())[:_SUBJECT]
+def subject_of(subject: str, text: str) -> str:
+    first_line = next((line for line in text.splitlines() if line.strip()), "")
+    return " ".join((subject or first_line).split())[:_SUBJECT]
 
 
 def _open_conversation(item: Item, contact_id: str, ticket: TicketDoc, work: Workset) -> ConversationDoc:
@@ -266,15 +290,14 @@ def _marked(participant: ParticipantDoc, message: InboundMessage, placement: Pla
 
 def tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workset) -> None:
     message = item.message
-    name = stored["sender"]["name"] or stored["sender"]["key"].rpartition(":")[2]
-    actor = ActorDoc(kind="contact", id=stored["contact_id"], name=name)
+    actor = customer_of(stored)
     changes: dict[str, Any] = {
         "message_count": ticket["message_count"] + 1,
         "channels": _with(ticket["channels"], stored["channel"]),
         "account_ids": _with(ticket["account_ids"], stored["account_id"]),
     }
     if not ticket["subject"] and not message.silent:  # it began with a picture or a voice note
-        changes["subject"] = _subject(message)
+        changes["subject"] = subject_of(message.subject, message.visible_text)
     newest = ticket["last_message"] is None or stored["at"] >= ticket["last_message"]["at"]
     fresh = not message.silent or ticket["last_message"] is None
     if newest and fresh:
@@ -283,16 +306,28 @@ def tell_ticket(item: Item, stored: MessageDoc, ticket: TicketDoc, work: Workset
         work.stale_tickets.add(ticket["_id"])
     if message.direction == "inbound" and not message.silent:
         changes |= _called(stored, ticket) | ({} if item.silent_import else {"snoozed_until": None})
-        if ticket["status"] not in ("new", "open") and not item.silent_import:
-            changes |= {"status": "open", "resolved_at": None}
-            data = {"from": ticket["status"], "to": "open"}
-            kind = "ticket.status" if ticket["status"] in OPEN_STATUSES else "ticket.reopened"
-            work.events.append(event(kind, ticket["_id"], actor=actor, data=data))
+        if not item.silent_import:
+            changes |= reopen(ticket, actor, work)
         work.change_conversation(work.conversations[stored["conversation_id"]], {"last_inbound_id": stored["_id"]})
     work.change_ticket(ticket, changes)
     work.events.append(
         event("message.received", ticket["_id"], actor=actor, message_id=stored["_id"], data=_told(stored, item))
     )
+
+
+def customer_of(message: MessageDoc) -> ActorDoc:
+    name = message["sender"]["name"] or message["sender"]["key"].rpartition(":")[2]
+    return ActorDoc(kind="contact", id=message["contact_id"], name=name)
+
+
+def reopen(ticket: TicketDoc, actor: ActorDoc, work: Workset) -> dict[str, Any]:
+    """What changes where the customer speaks in a ticket that somebody has put aside or ended."""
+    if ticket["status"] in ("new", "open"):
+        return {}
+    data = {"from": ticket["status"], "to": "open"}
+    kind = "ticket.status" if ticket["status"] in OPEN_STATUSES else "ticket.reopened"
+    work.events.append(event(kind, ticket["_id"], actor=actor, data=data))
+    return {"status": "open", "resolved_at": None}
 
 
 def _called(stored: MessageDoc, ticket: TicketDoc) -> dict[str, Any]:
@@ -307,8 +342,8 @@ def _told(stored: MessageDoc, item: Item) -> Mapping[str, Any]:
 
 
 _TOLD_OF_CALLS = (
-    "id", "state", "outcome", "direction", "customer", "customer_name", "agents", "answered_by", "line", "queue",
-    "position", "started_at", "answered_at", "ended_at",
+    "id", "state", "outcome", "direction", "customer", "customer_name", "agents", "ringing", "answered_by",
+    "line", "queue", "position", "started_at", "answered_at", "ended_at",
 )  # fmt: skip
 
 

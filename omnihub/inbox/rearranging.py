@@ -132,6 +132,12 @@ class Rearranging:
         await self._store.transaction(work)
         return await self._store.operations.get(operation_id)
 
+    async def undo_within(self, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:
+        """In the caller's transaction. Raises Conflict before it has changed anything."""
+        if operation["undone_at"]:
+            raise Conflict("this has been undone already")
+        await self._undo[operation["kind"]](operation, actor, session)
+
     async def _living(self, ticket_id: str, session: Session) -> TicketDoc:
         ticket = await self._store.tickets.get(ticket_id, session)
         if ticket["merged_into"]:
@@ -255,8 +261,11 @@ class Rearranging:
         """Returns the ticket that the branch's messages came back to."""
         old = await self._store.conversations.final(before["conversation_id"], session)
         await self._store.messages.move({"conversation_id": branch["_id"]}, old["_id"], old["ticket_id"], session)
-        changed = {"joined_into": old["_id"], "open": False, "ticket_id": old["ticket_id"]}
+        changed: dict[str, Any] = {"joined_into": old["_id"], "open": False, "ticket_id": old["ticket_id"]}
         await self._store.conversations.save((), {branch["_id"]: changed}, session)
+        # The exchange may have gone on in the branch: now it goes on where it did before.
+        if before.get("open") and await self._store.conversations.is_free(old, session):
+            await self._store.conversations.save((), {old["_id"]: {"open": True}}, session)
         return old["ticket_id"]
 
     async def _undo_move(self, operation: OperationDoc, actor: ActorDoc, session: Session) -> None:

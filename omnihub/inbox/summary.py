@@ -2,6 +2,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from omnihub.inbox.judging import judged
 from omnihub.model.documents import OPEN_STATUSES, MessageDoc, TicketDoc
 from omnihub.model.previews import last_message
 from omnihub.store.database import Session
@@ -11,6 +12,8 @@ from omnihub.store.tickets import places_of
 _LOST = ("failed", "uncertain")
 _FIELDS = {
     "direction": 1,
+    "kind": 1,
+    "extra.call": 1,
     "channel": 1,
     "account_id": 1,
     "visible_text": 1,
@@ -65,9 +68,24 @@ def reckoned(ticket: TicketDoc, messages: Sequence[MessageDoc]) -> dict[str, Any
 
 
 def _waiting_since(heard: Sequence[MessageDoc], called: Sequence[MessageDoc]) -> datetime | None:
-    answers = (m["at"] for m in heard if m["direction"] == "outbound" and _state(m) != "cancelled")
-    answered = max(answers, default=None)
-    return next((m["at"] for m in called if answered is None or m["at"] > answered), None)
+    answered = max((at for m in heard if (at := _answered_at(m))), default=None)
+    waiting = (min(m["at"], _called_at(m)) for m in called if answered is None or _called_at(m) > answered)
+    return min(waiting, default=None)
+
+
+def _answered_at(message: MessageDoc) -> datetime | None:
+    """Who talked with us was served, whoever of us called; a call that nobody took answers nothing."""
+    if message["kind"] == "call":
+        call = judged(message)
+        return call.at if call and call.talked else None
+    answers = message["direction"] == "outbound" and _state(message) != "cancelled"
+    return message["at"] if answers else None
+
+
+def _called_at(message: MessageDoc) -> datetime:
+    """A call may be told of long after it was."""
+    call = judged(message)
+    return call.at if call else message["at"]
 
 
 def _state(message: MessageDoc) -> str:

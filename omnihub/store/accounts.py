@@ -63,6 +63,12 @@ class Accounts:
             created_at=doc["created_at"],
         )
 
+    async def recording_days(self) -> dict[str, int]:
+        """How long each account keeps recordings where it does not do so for ever; also of removed accounts."""
+        days = "policy.calls.recording_days"
+        found = self._accounts.find({days: {"$gt": 0}}, {days: 1})
+        return {doc["_id"]: int(doc["policy"]["calls"]["recording_days"]) async for doc in found}
+
     async def get(self, account_id: str) -> Account:
         """Raises NotFound."""
         await self.all()

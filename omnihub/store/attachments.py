@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import filetype
 from pymongo import IndexModel, ReplaceOne
@@ -12,12 +13,17 @@ from omnihub.store.database import Database, Doc, Session, now
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     **blobs.INDEXES,
-    "attachments": (IndexModel([("blob", 1)]),),
+    "attachments": (
+        IndexModel([("blob", 1)]),
+        IndexModel([("owner", 1), ("recorded_at", 1)], partialFilterExpression={"recorded_at": {"$exists": True}}),
+    ),
 }
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class NewAttachment:
+    """`recorded_at`: of a call's recording, which is kept only as long as its account says."""
+
     id: str
     filename: str
     content_type: str
@@ -25,6 +31,7 @@ class NewAttachment:
     inline: bool = False
     content_id: str = ""
     label: str = ""
+    recorded_at: datetime | None = None
 
 
 def true_type(content: bytes, declared: str) -> str:
@@ -50,10 +57,16 @@ class Attachments:
         writes = [
             ReplaceOne(
                 {"_id": ref["id"]},
-                {**{k: v for k, v in ref.items() if k != "id"}, "blob": digest, "owner": owner, "at": at},
+                {
+                    **{k: v for k, v in ref.items() if k != "id"},
+                    **({"recorded_at": file.recorded_at} if file.recorded_at else {}),
+                    "blob": digest,
+                    "owner": owner,
+                    "at": at,
+                },
                 upsert=True,
             )
-            for ref, digest in zip(refs, digests, strict=True)
+            for file, ref, digest in zip(files, refs, digests, strict=True)
         ]
         await self._attachments.bulk_write(writes, ordered=False)
         return refs
@@ -72,6 +85,17 @@ class Attachments:
         if missing:
             raise NotFound(f"these attachments do not exist: {', '.join(missing)}")
         return [(_from_doc(found[one]), str(found[one]["blob"])) for one in ids]
+
+    async def recorded_before(self, owner: str, moment: datetime, limit: int) -> list[str]:
+        """Ids of an account's recordings, oldest first."""
+        query = {"owner": owner, "recorded_at": {"$lt": moment}}
+        found = self._attachments.find(query, {"_id": 1}).sort("recorded_at", 1).limit(limit)
+        return [doc["_id"] async for doc in found]
+
+    async def remove(self, attachment_id: str, session: Session) -> str | None:
+        """The digest of its bytes, which are still there; None where it is gone already."""
+        found = await self._attachments.find_one_and_delete({"_id": attachment_id}, session=session)
+        return str(found["blob"]) if found else None
 
 
 def _ref(file: NewAttachment) -> AttachmentRef:

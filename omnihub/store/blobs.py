@@ -35,6 +35,7 @@ class GridFSBlobs:
     def __init__(self, db: Database) -> None:
         self._blobs = db["blobs"]
         self._attachments = db["attachments"]
+        self._raw_events = db["raw_events"]
         self._bucket = AsyncIOMotorGridFSBucket(db.db, bucket_name="blobs")
 
     async def put(self, contents: Sequence[bytes]) -> list[str]:
@@ -90,10 +91,23 @@ class GridFSBlobs:
             yield chunk
 
     async def forget(self, digest: str, *, unused_since: datetime) -> bool:
-        """Removes it unless an attachment has it, or somebody put it after `unused_since`."""
-        if await self._attachments.find_one({"blob": digest}, {"_id": 1}):
-            return False
+        """Removes it unless an attachment or a raw event has it, or somebody put it after `unused_since`.
+        Finishes what was cut off."""
+        for holders in (self._attachments, self._raw_events):
+            if await holders.find_one({"blob": digest}, {"_id": 1}):
+                return False
         found = await self._blobs.find_one_and_delete({"_id": digest, "at": {"$lt": unused_since}})
         if found and "file_id" in found:
             await self._bucket.delete(found["file_id"])
+        await self._drop_strays(digest, unused_since)
         return found is not None
+
+    async def _drop_strays(self, digest: str, before: datetime) -> None:
+        """Bytes that lost their entry, as whoever removed it was ended before they were gone."""
+        strays = [one._id async for one in self._bucket.find({"filename": digest, "uploadDate": {"$lt": before}})]
+        if not strays:
+            return
+        kept = await self._blobs.find_one({"_id": digest}, {"file_id": 1})
+        for file_id in strays:
+            if kept is None or kept.get("file_id") != file_id:
+                await self._bucket.delete(file_id)

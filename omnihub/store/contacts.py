@@ -9,7 +9,10 @@ from omnihub.store import paging
 from omnihub.store.database import Database, Doc, Session, now
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
-    "identities": (IndexModel([("contact_id", ASCENDING)]),),
+    "identities": (
+        IndexModel([("contact_id", ASCENDING)]),
+        IndexModel([("claims", ASCENDING)], partialFilterExpression={"claims.0": {"$exists": True}}),
+    ),
     "contacts": (
         IndexModel([("merged_into", ASCENDING), ("updated_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("words", ASCENDING), ("updated_at", DESCENDING)]),
@@ -46,6 +49,11 @@ class Contacts:
         async for doc in self._identities.find(query, {"contact_id": 1, "claims": 1}, session=session):
             claims.setdefault(doc["contact_id"], set()).update(doc["claims"])
         return claims
+
+    async def claimants(self, key: str, limit: int) -> list[IdentityDoc]:
+        """The handles of those who named this one as theirs without proving it."""
+        found = self._identities.find({"claims": key, "claims.0": {"$exists": True}}).limit(limit)
+        return [cast("IdentityDoc", doc) async for doc in found]
 
     async def get(self, contact_id: str, session: Session | None = None) -> ContactDoc:
         """Raises NotFound."""

@@ -97,6 +97,9 @@ class Conversations:
             {"_id": {"$in": list(ids)}}, {"$set": {"contact_id": contact_id}}, session=session
         )
 
+    async def remove(self, conversation_id: str, session: Session) -> None:
+        await self._conversations.delete_one({"_id": conversation_id}, session=session)
+
     async def of_contact(self, contact_id: str, session: Session | None = None) -> list[ConversationDoc]:
         found = self._conversations.find({"contact_id": contact_id}, session=session)
         return [cast("ConversationDoc", doc) async for doc in found]

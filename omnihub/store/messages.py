@@ -6,7 +6,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 
 from omnihub.model.documents import AttachmentRef, MessageDoc
 from omnihub.model.errors import NotFound
-from omnihub.store import paging
+from omnihub.store import call_log, paging
 from omnihub.store.database import Database, Doc, Session
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -33,20 +33,14 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
             partialFilterExpression={"delivery.state": {"$exists": True}},
         ),
         IndexModel([("delivery.state", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
-        IndexModel(
-            [("extra.call.state", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)],
-            partialFilterExpression={"kind": "call"},
-        ),
-        IndexModel(
-            [("kind", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)],
-            partialFilterExpression={"kind": "call"},
-        ),
         IndexModel([("to.key", ASCENDING), ("at", DESCENDING)], partialFilterExpression={"automatic": True}),
+        *call_log.INDEXES,
     )
 }
 
 _EDITS_KEPT = 20
-_GOING_ON = ("ringing", "queued", "talking", "held", "parked")
+# Somebody who calls more often within hours is a machine.
+_CALLS_OF_ONE = 200
 # Of each earlier version: all of them stand in one document.
 _EDIT_CHARACTERS = 20_000
 
@@ -131,22 +125,6 @@ class Messages:
         query: Doc = {"ticket_id": ticket_id} | paging.older_than(before, "at")
         found = self._messages.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
         return [cast("MessageDoc", doc) async for doc in found]
-
-    async def calls(
-        self, wanted: Mapping[str, str], cursor: str, limit: int
-    ) -> tuple[list[MessageDoc], str | None]:
-        """Newest first. `wanted`: state (active for all that go on), outcome, direction."""
-        query: Doc = {"kind": "call"} | paging.older_than(paging.decode(cursor), "at")
-        if wanted.get("state") == "active":
-            query["extra.call.state"] = {"$in": list(_GOING_ON)}
-        elif wanted.get("state") == "ended":
-            query["extra.call.state"] = "ended"
-        for name in ("outcome", "direction"):
-            if wanted.get(name):
-                query[f"extra.call.{name}"] = wanted[name]
-        found = self._messages.find(query).sort([("at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
-        page = [cast("MessageDoc", doc) async for doc in found]
-        return page, paging.next_cursor(page, limit, "at")
 
     async def inbound_since(
         self, ticket_id: str, seen: str | None, session: Session | None = None
@@ -278,6 +256,21 @@ class Messages:
         changes = {**fields, "extra.sequence": sequence}
         result = await self._messages.update_one(query, {"$set": changes}, session=session)
         return bool(result.modified_count)
+
+    async def calls_of(self, key: str, since: datetime, session: Session) -> list[MessageDoc]:
+        """The latest calls with this number that were heard of since then, in all accounts; newest first."""
+        query = {"kind": "call", "sender.key": key, "at": {"$gte": since}}
+        found = self._messages.find(query, session=session).sort([("at", DESCENDING), ("_id", DESCENDING)])
+        return [cast("MessageDoc", doc) async for doc in found.limit(_CALLS_OF_ONE)]
+
+    async def begins(self, message: MessageDoc, session: Session) -> bool:
+        """Whether nothing else stood in its ticket before it."""
+        earlier: Doc = {
+            "ticket_id": message["ticket_id"],
+            "direction": {"$ne": "note"},
+            "$or": [{"at": {"$lt": message["at"]}}, {"at": message["at"], "_id": {"$lt": message["_id"]}}],
+        }
+        return await self._messages.find_one(earlier, {"_id": 1}, session=session) is None
 
     async def add_places(self, message_id: str, places: Sequence[AttachmentRef], session: Session) -> None:
         """For further lent files; those that are there already stay as they are."""

@@ -22,9 +22,9 @@ class Operations:
     async def add(self, operation: OperationDoc, session: Session) -> None:
         await self._operations.insert_one(cast("Doc", operation), session=session)
 
-    async def get(self, operation_id: str) -> OperationDoc:
+    async def get(self, operation_id: str, session: Session | None = None) -> OperationDoc:
         """Raises NotFound."""
-        found = await self._operations.find_one({"_id": operation_id})
+        found = await self._operations.find_one({"_id": operation_id}, session=session)
         if found is None:
             raise NotFound("this operation does not exist")
         return cast("OperationDoc", found)

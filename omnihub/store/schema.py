@@ -7,8 +7,10 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from omnihub.store import (
+    accesses,
     accounts,
     attachments,
+    call_backs,
     contacts,
     conversations,
     counters,
@@ -35,8 +37,10 @@ Migration = Callable[[Database], Awaitable[None]]
 MIGRATIONS: Mapping[int, Migration] = {1: tickets.name_lists}
 
 _OWNERS = (
+    accesses,
     accounts,
     attachments,
+    call_backs,
     contacts,
     conversations,
     counters,

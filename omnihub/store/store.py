@@ -6,10 +6,13 @@ from redis.asyncio import Redis
 from omnihub.settings import Settings
 from omnihub.store import schema
 from omnihub.store.access_tokens import AccessTokens
+from omnihub.store.accesses import Accesses
 from omnihub.store.accounts import Accounts
 from omnihub.store.attachments import Attachments
 from omnihub.store.bell import Bell
 from omnihub.store.blobs import GridFSBlobs
+from omnihub.store.call_backs import CallBacks
+from omnihub.store.call_log import CallLog
 from omnihub.store.contacts import Contacts
 from omnihub.store.conversations import Conversations
 from omnihub.store.counters import Counters
@@ -66,6 +69,8 @@ class Store:
         self.conversations = Conversations(self.db)
         self.tickets = Tickets(self.db)
         self.messages = Messages(self.db)
+        self.call_log = CallLog(self.db)
+        self.accesses = Accesses(self.db)
         self.outbox = Outbox(self.db)
         self.errands = Errands(self.db)
         self.events = Events(self.db)
@@ -77,6 +82,7 @@ class Store:
         self.counters = Counters(self.db)
         self.leases = Leases(self.db)
         self.presence = Presence(self.db)
+        self.call_backs = CallBacks(self.db)
 
     async def prepare(self) -> None:
         """Indexes and migrations. Raises schema.SchemaTooNew."""

@@ -56,6 +56,11 @@ def place(message: InboundMessage, facts: Facts) -> Placement:
     return _settle(message, facts, decision, remarks)
 
 
+def is_quiet(message: InboundMessage) -> bool:
+    """Whether it is only kept. A call is silent while it rings, but it is the customer who speaks."""
+    return message.silent and message.kind != "call"
+
+
 def _people(message: InboundMessage, facts: Facts) -> frozenset[str]:
     return frozenset({message.sender.key, *(p.handle.key for p in message.participants)}) - facts.own
 
@@ -226,7 +231,7 @@ RULES: Sequence[Rule] = (
 def _settle(message: InboundMessage, facts: Facts, decision: _Decision, remarks: list[str]) -> Placement:
     ticket = decision.conversation.ticket if decision.conversation else decision.ticket
     reason = "; ".join([decision.reason, *dict.fromkeys(remarks)])
-    if ticket is not None and not message.silent and _too_late(ticket, facts):
+    if ticket is not None and not is_quiet(message) and _too_late(ticket, facts):
         return Placement(
             rule="follow_up",
             reason=f"{reason}; #{ticket.number} ended over {facts.reopen_days} days ago: a new one follows it",

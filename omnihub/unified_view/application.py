@@ -4,10 +4,12 @@ from pathlib import Path
 
 from aiohttp import web
 
+from omnihub.outbound.calling import Calling
 from omnihub.unified_view import health, middleware, openapi, shared_files
 from omnihub.unified_view.api import (
     accounts,
     attachments,
+    call_backs,
     calls,
     contacts,
     messages,
@@ -29,7 +31,19 @@ from omnihub.unified_view.views import dumps
 
 ENDPOINTS: Sequence[Endpoint] = tuple(
     endpoint
-    for part in (session, tickets, messages, calls, attachments, contacts, search, accounts, people, upkeep)
+    for part in (
+        session,
+        tickets,
+        messages,
+        calls,
+        call_backs,
+        attachments,
+        contacts,
+        search,
+        accounts,
+        people,
+        upkeep,
+    )
     for endpoint in part.api.endpoints
 )
 
@@ -48,6 +62,7 @@ def application(
     limits = deps.settings
     at_once = max(1, limits.server.max_inflight_bytes // max(1, limits.storage.attachment_limit_bytes))
     app[attachments.UPLOADS] = asyncio.Semaphore(at_once)
+    app[calls.CALLING] = Calling(deps.store, deps.connectors)
     app.on_response_prepare.append(middleware.security_headers(deps.settings.public_url.startswith("https:")))
     app.router.add_routes(health.routes(deps, metrics))
     app.router.add_routes(docs_routes())
@@ -58,7 +73,12 @@ def application(
         app.router.add_route(endpoint.method, PREFIX + endpoint.path, route_of(endpoint, deps))
     app.cleanup_ctx.append(live.running)
     app.on_shutdown.append(live.close_all)
+    app.on_shutdown.append(_end_calling)
     return app
+
+
+async def _end_calling(app: web.Application) -> None:
+    await app[calls.CALLING].close()
 
 
 def _document(deps: Deps) -> Callable[[web.Request], Awaitable[web.Response]]:

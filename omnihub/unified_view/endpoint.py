@@ -49,7 +49,7 @@ class Call(Generic[G]):
 
 Handler = Callable[[Call[Any]], Awaitable[Any]]
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -133,6 +133,9 @@ class Api:
 
     def post(self, path: str, *summary: str, **options: Any) -> Callable[[H], H]:
         return self.declare("POST", path, *summary, **options)
+
+    def put(self, path: str, *summary: str, **options: Any) -> Callable[[H], H]:
+        return self.declare("PUT", path, *summary, **options)
 
     def patch(self, path: str, *summary: str, **options: Any) -> Callable[[H], H]:
         return self.declare("PATCH", path, *summary, **options)

@@ -37,6 +37,9 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "less_than": ("must be less than {lt}", "必须小于 {lt}"),
     "less_than_equal": ("may be at most {le}", "不能大于 {le}"),
     "timezone_aware": ("needs a time zone, such as a Z at the end", "需要包含时区，例如以 Z 结尾"),
+    "opening_hours": ("cannot be read: {reason}", "无法识别，请按示例填写：Mon-Fri 09:00-18:00, Sat 10:00-14:00"),
+    "short_number": ("needs at least the last four digits", "至少需要号码的后四位"),
+    "time_zone": ("is no time zone such as Asia/Shanghai", "不是有效的时区，例如 Asia/Shanghai"),
     "datetime_type": ("must be a time such as 2026-01-31T09:00:00Z", "必须是时间，例如 2026-01-31T09:00:00Z"),
     "datetime_parsing": ("must be a time such as 2026-01-31T09:00:00Z", "必须是时间，例如 2026-01-31T09:00:00Z"),
     "datetime_from_date_parsing": (

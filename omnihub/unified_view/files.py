@@ -42,16 +42,24 @@ def clean_type(content_type: str) -> str:
 
 
 async def attachment(
-    store: Store, request: web.Request, ref: AttachmentRef, digest: str, *, inline: bool, listed: bool = True
+    store: Store,
+    request: web.Request,
+    ref: AttachmentRef,
+    digest: str,
+    *,
+    inline: bool,
+    listed: bool = True,
+    kept: bool = True,
 ) -> web.StreamResponse:
-    """Streamed; answers If-None-Match and a single Range. `listed`: search engines may name it."""
+    """Streamed; answers If-None-Match and a single Range. `listed`: search engines may name it. `kept`: by the
+    reader's browser, which then does not ask again."""
     content_type = clean_type(ref["content_type"])
     shown = inline and _INLINE.fullmatch(content_type) is not None
     headers = {
         **_HARMLESS,
         "Content-Disposition": disposition("inline" if shown else "attachment", ref["filename"]),
         "ETag": f'"{digest}"',
-        "Cache-Control": "private, max-age=31536000, immutable",
+        "Cache-Control": "private, max-age=31536000, immutable" if kept else "no-store",
         "Accept-Ranges": "bytes",
         **({} if listed else {"X-Robots-Tag": "noindex"}),
     }

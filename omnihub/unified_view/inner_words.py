@@ -51,6 +51,17 @@ _SENTENCES: Mapping[str, str] = {
     "these two contacts are one already": "这两个联系人已是同一人",
     "a contact needs a name": "联系人需要姓名",
     "this person takes no part in the conversation": "此人不在该会话中",
+    # calls
+    "this message is no call": "该消息不是通话",
+    "this account cannot place calls": "该账号无法拨打电话",
+    "cannot place calls": "无法拨打电话",
+    "this number cannot be dialled": "该号码无法拨打",
+    "is no telephone number": "不是电话号码",
+    "write it with its country code, such as +49": "请加上国家代码，例如 +86",
+    "the hub was stopped while the telephone rang": "响铃期间系统已停止运行",
+    "this call-back does not exist": "该回拨任务不存在",
+    "this number is to be called back already": "该号码已有待回拨任务",
+    "this takes too long: choose a shorter time": "查询时间过长，请缩小时间范围",
     # replies
     "an answer needs a text or a file": "回复需要文字或附件",
     "the message being answered is not in this ticket": "所回复的消息不在该工单中",

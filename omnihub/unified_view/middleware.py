@@ -94,15 +94,20 @@ def answer_problems(site: "pages.Site") -> Middleware:
             page = await site.page(request)
             return page or told(Problem("not_found"), language_of(request)).response()
         except (OmnihubError, Problem, ValidationError, PyMongoError, web.HTTPException) as error:
-            if isinstance(error, web.HTTPException) and error.status < 400:
+            if _has_begun(request) or (isinstance(error, web.HTTPException) and error.status < 400):
                 raise
             return _told(error, request).response()
         except Exception as error:
-            if request.transport is None or request.transport.is_closing():
+            if request.transport is None or request.transport.is_closing() or _has_begun(request):
                 raise
             return _internal(error, request).response()
 
     return answered
+
+
+def _has_begun(request: web.Request) -> bool:
+    """Part of an answer is out: another one would be read as the rest of it, so the connection is cut."""
+    return request.writer.output_size > 0
 
 
 def _told(error: Exception, request: web.Request) -> Told:

@@ -20,6 +20,7 @@ _TAGS = {
     "tickets": "Tickets, their timeline, and moving things between them",
     "messages": "Replies, notes and what becomes of them",
     "calls": "Telephone calls: who talks, who waits, and the log",
+    "call-backs": "Numbers that called in vain and are to be called back",
     "attachments": "Files",
     "contacts": "The people who write",
     "search": "Finding things by their words",

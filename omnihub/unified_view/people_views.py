@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from omnihub.model.documents import ContactDoc
@@ -24,3 +24,21 @@ async def contact_rows(store: Store, contacts: Sequence[ContactDoc]) -> list[dic
     keys = [key for one in contacts for key in one["identities"]]
     known = await store.contacts.identities(keys) if keys else {}
     return [views.contact(one, [known[key] for key in one["identities"] if key in known]) for one in contacts]
+
+
+async def names(store: Store, contact_ids: Collection[str]) -> dict[str, str]:
+    """Of whoever they have become by merging."""
+    known: dict[str, ContactDoc] = {}
+    wanted = set(contact_ids)
+    while wanted:
+        found = await store.contacts.get_many(wanted)
+        known |= found
+        wanted = {one["merged_into"] for one in found.values() if one["merged_into"]} - known.keys()
+    return {one: _last(known, one)["name"] for one in contact_ids if one in known}
+
+
+def _last(known: Mapping[str, ContactDoc], contact_id: str) -> ContactDoc:
+    contact = known[contact_id]
+    while (into := contact["merged_into"]) and into in known:
+        contact = known[into]
+    return contact

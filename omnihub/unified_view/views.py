@@ -9,6 +9,7 @@ import orjson
 
 from omnihub.connectors.contract import Manifest
 from omnihub.model.documents import (
+    CallBackDoc,
     ConversationDoc,
     EventDoc,
     IdentityDoc,
@@ -50,6 +51,8 @@ _TEAM = _fields(TeamDoc)
 _CONTACT = ("name", "avatar_id", "merged_into", "created_at", "updated_at")
 _IDENTITY = _fields(IdentityDoc, "contact_id", "created_at")
 _TOKEN = ("user_id", "name", "scopes", "created_at")
+_CALL_BACK = _fields(CallBackDoc, "message_ids", "ticket_id", "number", "done_by")
+_ACCESS = ("user_id", "name", "at", "last_at", "requests")
 _OTHER = ("number", "subject", "status", "last_message_at")
 
 
@@ -64,7 +67,9 @@ def ticket(doc: Mapping[str, Any]) -> Doc:
 def message(doc: Mapping[str, Any]) -> Doc:
     delivery = doc["delivery"]
     shown = {name: delivery[name] for name in _DELIVERY} if delivery else None
-    return _shown(doc, _MESSAGE) | {"delivery": shown}
+    # Which version each part of a call was told by is our own business.
+    extra = {name: value for name, value in doc["extra"].items() if name != "told"}
+    return _shown(doc, _MESSAGE) | {"delivery": shown, "extra": extra}
 
 
 def event(doc: Mapping[str, Any]) -> Doc:
@@ -94,6 +99,19 @@ def token(doc: Mapping[str, Any]) -> Doc:
 def contact(doc: Mapping[str, Any], identities: Sequence[Mapping[str, Any]]) -> Doc:
     rows = [{"key": one["_id"], **{name: one[name] for name in _IDENTITY}} for one in identities]
     return _shown(doc, _CONTACT) | {"identities": rows}
+
+
+def call_back(doc: Mapping[str, Any], contact_name: str, ticket: Mapping[str, Any] | None) -> Doc:
+    return _shown(doc, _CALL_BACK) | {
+        "number": doc["number"].rpartition(":")[2],
+        "contact_name": contact_name,
+        "ticket": other_ticket(ticket) if ticket else None,
+        "done_by": doc["done_by"]["name"] if doc["done_by"] else None,
+    }
+
+
+def access(doc: Mapping[str, Any]) -> Doc:
+    return {name: doc[name] for name in _ACCESS}
 
 
 def other_ticket(doc: Mapping[str, Any]) -> Doc:

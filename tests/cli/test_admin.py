@@ -198,6 +198,7 @@ async def test_the_doctor_finds_a_healthy_hub_healthy(cli: Cli, store: Store) ->
         assert f"ok      {name}: " in answer.stdout
 
 
+@pytest.mark.own_database
 async def test_the_doctor_says_what_to_do(cli: Cli, store: Store) -> None:
     await store.db["messages"].drop_index("external_id_1")
     port = free_port()

@@ -164,6 +164,7 @@ async def test_mails_of_one_moment_stay_in_file_order(cli: Cli, store: Store, tm
     assert [one["ticket_number"] for one in lines] == list(range(1001, 1051))
 
 
+@pytest.mark.own_database
 async def test_an_import_that_was_killed_is_finished_by_another(
     cli: Cli, store: Store, external: dict[str, str], tmp_path: Path
 ) -> None:

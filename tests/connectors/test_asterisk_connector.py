@@ -1,7 +1,6 @@
-"""Click-to-call, recordings and the connection test."""
+"""Recordings and the connection test."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,12 +8,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from omnihub.connectors.asterisk import ami, calling
 from omnihub.connectors.asterisk.connector import Connector
 from omnihub.connectors.asterisk.simulator import Simulator
 from omnihub.connectors.registry import read_settings
 from omnihub.connectors.simulation import Loopback
-from omnihub.model.errors import Invalid, OmnihubError, Refused, TryLater, Uncertain
+from omnihub.connectors.telephony.call import Call, Consent
+from omnihub.model.errors import OmnihubError, Refused, TryLater
 from omnihub.model.inbound import Amendment, LentMedia
 from omnihub.model.raw import RawEvent
 from omnihub.store.database import now
@@ -38,108 +37,6 @@ async def pbx(tmp_path: Path) -> AsyncIterator[Simulator]:
 @pytest.fixture
 def connector(pbx: Simulator, http: aiohttp.ClientSession) -> Connector:
     return connector_to(pbx, http, ring_seconds=5)
-
-
-Fields = Callable[[calling.Wanted], tuple[tuple[str, str], ...]]
-
-# — click-to-call —
-
-
-async def test_the_result_is_the_agents(pbx: Simulator, connector: Connector) -> None:
-    async def pick_up() -> None:
-        await pbx.rings("101")
-        await pbx.answer("101")
-
-    done, _ = await asyncio.gather(connector.originate("101", "13900139000"), pick_up())
-    assert (done.agent_answered, done.reason) == (True, "4")
-    assert done.call_id.startswith("hub-")
-    assert done.call_id in pbx.exchange.calls
-
-
-async def test_an_agent_who_is_away(pbx: Simulator, connector: Connector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "_fields", _impatient(calling._fields))
-    done = await connector.originate("101", "13900139000")
-    assert (done.agent_answered, done.reason) == (False, "3")
-    assert "not picked up" in done.words
-
-
-def _impatient(fields: Fields) -> Fields:
-    return lambda call: tuple((name, "20" if name == "Timeout" else value) for name, value in fields(call))
-
-
-async def test_a_telephone_that_does_not_exist(connector: Connector) -> None:
-    """The exchange then names no channel: only the ActionID tells whose result it is."""
-    done = await connector.originate("999", "13900139000")
-    assert (done.agent_answered, done.reason) == (False, "0")
-
-
-async def test_two_at_once_get_their_own_results(pbx: Simulator, connector: Connector) -> None:
-    async def pick_up() -> None:
-        await pbx.rings("101")
-        await pbx.answer("101")
-
-    good, bad, _ = await asyncio.gather(
-        connector.originate("101", "13900139000"), connector.originate("999", "13900139000"), pick_up()
-    )
-    assert (good.agent_answered, bad.agent_answered) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("channel", "exten"),
-    [
-        ("101\r\nAction: Command", "13900139000"),
-        ("101", "139\r\nApplication: System"),
-        ("101", "13900139000@evil"),
-        ("101", "${SHELL(id)}"),
-        ("101", ""),
-        ("", "13900139000"),
-        ("PJSIP/101&PJSIP/102", "13900139000"),
-        ("Local/1@ctx/n\n", "13900139000"),
-    ],
-)
-async def test_nothing_but_telephones_and_numbers_can_be_called(
-    pbx: Simulator, connector: Connector, channel: str, exten: str
-) -> None:
-    with pytest.raises(Invalid):
-        await connector.originate(channel, exten)
-    with pytest.raises(Invalid):
-        await connector.originate("101", "13900139000", caller_id="x\r\nAction: Logoff")
-    assert pbx.exchange.calls == {}
-
-
-async def test_a_wrong_secret_refuses_and_no_exchange_is_tried_later(
-    pbx: Simulator, http: aiohttp.ClientSession
-) -> None:
-    with pytest.raises(Refused, match="Authentication failed"):
-        await connector_to(pbx, http, secret="another-secret").originate("101", "13900139000")
-    await pbx.stop()
-    with pytest.raises(TryLater):
-        await connector_to(pbx, http).originate("101", "13900139000")
-
-
-async def test_silence_after_the_hand_over_is_uncertain(
-    pbx: Simulator, connector: Connector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ami, "ANSWER_SECONDS", 0.2)
-    asked = ami.Ami.login
-
-    async def then_mute(self: ami.Ami, settings: object, events: str) -> None:
-        await asked(self, settings, events)  # type: ignore[arg-type]
-        pbx.mute = True
-
-    monkeypatch.setattr(ami.Ami, "login", then_mute)
-    with pytest.raises(Uncertain):
-        await connector.originate("101", "13900139000")
-
-
-async def test_a_connection_lost_while_it_rings_is_uncertain(pbx: Simulator, connector: Connector) -> None:
-    async def cut() -> None:
-        await pbx.rings("101")
-        await pbx.settle()
-        await pbx.drop()
-
-    with pytest.raises(Uncertain):
-        await asyncio.gather(connector.originate("101", "13900139000"), cut())
 
 
 # — the connection test —
@@ -210,6 +107,63 @@ async def test_a_recording_of_a_call_is_fetched(pbx: Simulator, connector: Conne
     assert (media.label, media.filename, media.content_type) == ("recording", f"{call_id}.wav", "audio/wav")
     fetched = await connector.fetch(media)
     assert fetched.content.startswith(b"RIFF")
+
+
+async def recorded(pbx: Simulator, connector: Connector) -> tuple[Call, Amendment]:
+    desk = MemoryDesk()
+    async with listening(connector, desk):
+        call_id = await pbx.ring("+8613900139000")
+        await pbx.answer("101")
+        await pbx.hang_up()
+        call = await desk.call(call_id, state="ended")
+    [amendment] = connector.parse(RawEvent(id="e", account_id="acc", request=desk.requests[-1]))
+    assert isinstance(amendment, Amendment)
+    return call, amendment
+
+
+@pytest.mark.parametrize(
+    ("line", "consent"),
+    [
+        ({}, Consent(notice="We record.", version="3")),
+        ({"consent_notice": "本线路录音。", "consent_version": "4"}, Consent(notice="本线路录音。", version="4")),
+        ({"consent_version": "5"}, Consent(notice="We record.", version="5")),
+    ],
+)
+async def test_the_notice_is_kept_with_the_call(
+    pbx: Simulator, http: aiohttp.ClientSession, line: dict[str, str], consent: Consent
+) -> None:
+    lines = [{"line": "700", **line}]
+    connector = connector_to(pbx, http, lines=lines, consent_notice="We record.", consent_version="3")
+    call, amendment = await recorded(pbx, connector)
+    assert call.consent == consent
+    assert amendment.message is not None
+    told = amendment.message.extra["call"]["consent"]
+    assert (told, len(amendment.message.media)) == ({"notice": consent.notice, "version": consent.version}, 1)
+
+
+async def test_a_line_that_is_not_recorded(pbx: Simulator, http: aiohttp.ClientSession) -> None:
+    off = [{"line": "700", "record": False}]
+    call, amendment = await recorded(pbx, connector_to(pbx, http, lines=off, consent_notice="We record."))
+    assert (call.recording, call.consent) == ("", None)
+    assert amendment.message is not None
+    assert (amendment.message.media, amendment.message.extra["call"]["consent"]) == ((), None)
+
+
+async def test_what_was_journaled_before_is_not_fetched_either(
+    pbx: Simulator, http: aiohttp.ClientSession
+) -> None:
+    """The line was switched off between the call and its reading."""
+    desk = MemoryDesk()
+    async with listening(connector_to(pbx, http, consent_notice="We record."), desk):
+        call_id = await pbx.ring("+8613900139000")
+        await pbx.answer("101")
+        await pbx.hang_up()
+        assert (await desk.call(call_id, state="ended")).recording
+    connector = connector_to(pbx, http, lines=[{"line": "700", "record": False}])
+    [amendment] = connector.parse(RawEvent(id="e", account_id="acc", request=desk.requests[-1]))
+    assert isinstance(amendment, Amendment)
+    assert amendment.message is not None
+    assert amendment.message.media == ()
 
 
 @pytest.fixture

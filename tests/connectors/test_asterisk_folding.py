@@ -95,19 +95,29 @@ def test_the_times_are_those_of_the_exchanges_own_records() -> None:
         assert f"{call.ended_at:%Y-%m-%d %H:%M:%S}" == record.get("EndTime")
 
 
-def test_the_call_of_the_byte_stream_is_rebuilt_exactly() -> None:
+def streamed() -> Sequence[Heard]:
     frames = Decoder().feed(RAW)
     begun = moment("11:52:52").timestamp()
     left = next(n for n, frame in enumerate(frames) if frame.event == "hanguprequest")
-    heard = [(frame, begun + n * 0.01 + (2 if n >= left else 0)) for n, frame in enumerate(frames)]
-    assert calls_of(fold(heard)) == [
-        Call(
-            id="1795348372.36", direction="in", state="ended", outcome="answered", customer=CUSTOMER,
-            customer_name="张三丰", line="700", queue="support", agents=("101",), answered_by="101",
-            started_at=moment("11:52:52.030"), answered_at=moment("11:52:52.180"), ended_at=moment("11:52:54.350"),
-            waited_seconds=0, talked_seconds=2, cause="Normal Clearing", recording="1795348372.36.wav",
-        )
-    ]  # fmt: skip
+    times = [begun + n * 0.01 + (2 if n >= left else 0) for n in range(len(frames))]
+    return [(_stamped(frame, at), at) for frame, at in zip(frames, times, strict=True)]
+
+
+def _stamped(frame: Frame, at: float) -> Frame:
+    pairs = [(name, value) for name, values in frame.headers.items() for value in values]
+    return frame_of([*pairs, ("Timestamp", str(at))])
+
+
+STREAMED = Call(
+    id="1795348372.36", direction="in", state="ended", outcome="answered", customer=CUSTOMER,
+    customer_name="张三丰", line="700", queue="support", agents=("101",), answered_by="101",
+    started_at=moment("11:52:52.030"), answered_at=moment("11:52:52.180"), ended_at=moment("11:52:54.350"),
+    waited_seconds=0, talked_seconds=2, cause="Normal Clearing", recording="1795348372.36.wav",
+)  # fmt: skip
+
+
+def test_the_call_of_the_byte_stream_is_rebuilt_exactly() -> None:
+    assert calls_of(fold(streamed())) == [STREAMED]
 
 
 def test_without_variables_the_recording_is_named_by_its_pattern() -> None:
@@ -125,31 +135,42 @@ def test_the_states_of_a_queue_call_in_their_order() -> None:
         call = book.call("1795347609.0")
         if call and call.state not in states[-1:]:
             states.append(call.state)
-    assert states == ["ringing", "queued", "talking", "ended"]
+    assert states == ["ringing", "queued", "ringing", "talking", "ended"]
 
 
 # — the same calls, however they arrive —
 
 
-def test_events_told_twice_change_nothing() -> None:
-    assert calls_of(fold(one for heard in four_calls() for one in (heard, heard))) == FOUR
-    assert calls_of(fold([*four_calls(), *four_calls()])) == FOUR
+CAPTURES = {"four calls": (four_calls(), FOUR), "byte stream": (streamed(), [STREAMED])}
+captured = pytest.mark.parametrize(("heard", "calls"), CAPTURES.values(), ids=CAPTURES)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_events_reordered_within_a_second_give_the_same_calls(seed: int) -> None:
+@captured
+def test_events_told_twice_change_nothing(heard: Sequence[Heard], calls: Sequence[Call]) -> None:
+    assert calls_of(fold(again for one in heard for again in (one, one))) == calls
+    assert calls_of(fold([*heard, *heard])) == calls
+
+
+@captured
+@pytest.mark.parametrize("seed", range(20))
+def test_events_reordered_within_a_second_give_the_same_calls(
+    heard: Sequence[Heard], calls: Sequence[Call], seed: int
+) -> None:
     dice = random.Random(seed)
-    heard = sorted(four_calls(), key=lambda one: one[1] + dice.random())
-    assert [frame for frame, _ in heard] != [frame for frame, _ in four_calls()]
-    assert calls_of(fold(heard)) == FOUR
+    mixed = sorted(heard, key=lambda one: one[1] + dice.random())
+    assert [frame for frame, _ in mixed] != [frame for frame, _ in heard]
+    assert calls_of(fold(mixed)) == calls
 
 
-@settings(max_examples=40, deadline=None)
+@captured
+@settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_reordered_and_repeated_at_once(dice: random.Random) -> None:
-    heard = [one for heard in four_calls() for one in [heard] * dice.randint(1, 2)]
-    heard.sort(key=lambda one: one[1] + dice.random())
-    assert calls_of(fold(heard)) == FOUR
+def test_reordered_and_repeated_at_once(
+    heard: Sequence[Heard], calls: Sequence[Call], dice: random.Random
+) -> None:  # fmt: skip
+    mixed = [again for one in heard for again in [one] * dice.randint(1, 2)]
+    mixed.sort(key=lambda one: one[1] + dice.random())
+    assert calls_of(fold(mixed)) == calls
 
 
 # — a connection that breaks —
@@ -201,24 +222,24 @@ class Listed:
             book.tell(entry, self._at)
 
 
-CUTS = range(len(four_calls()))
-
-
-def test_cut_at_every_event_and_resumed() -> None:
-    heard = four_calls()
-    for cut in CUTS:
+@captured
+def test_cut_at_every_event_and_resumed(heard: Sequence[Heard], calls: Sequence[Call]) -> None:
+    for cut in range(len(heard)):
         book = fold(heard[:cut])
         Listed(heard[:cut], heard[cut][1]).tell(book)
-        assert calls_of(fold(heard[cut:], book)) == FOUR, cut
+        assert calls_of(fold(heard[cut:], book)) == calls, cut
 
 
-def test_cut_at_every_event_and_resumed_by_another_process() -> None:
-    heard = four_calls()
-    for cut in CUTS:
+@captured
+def test_cut_at_every_event_and_resumed_by_another_process(heard: Sequence[Heard], calls: Sequence[Call]) -> None:
+    for cut in range(len(heard)):
         book = Book(Rules())
         book.load(fold(heard[:cut]).saved())
         Listed(heard[:cut], heard[cut][1]).tell(book)
-        assert calls_of(fold(heard[cut:], book)) == FOUR, cut
+        assert calls_of(fold(heard[cut:], book)) == calls, cut
+
+
+CUTS = range(len(four_calls()))
 
 
 def essence(calls: Iterable[Call]) -> Mapping[str, Any]:
@@ -257,7 +278,7 @@ def _losing_a_leg(heard: Sequence[Heard]) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("lost", [1, 3, 8])
+@pytest.mark.parametrize("lost", [1, 8])
 def test_events_lost_in_a_break_lose_no_call(lost: int) -> None:
     """However many events the break swallows, every call that was known ends, and with the same parties."""
     heard = four_calls()

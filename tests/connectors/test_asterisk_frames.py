@@ -63,7 +63,7 @@ VALUES = st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), max_si
 FRAMES = st.lists(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=6), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(FRAMES, st.integers(1, 9))
 def test_whatever_is_said_comes_back(told: list[list[tuple[str, str]]], size: int) -> None:
     wire = b"Asterisk Call Manager/9\r\n"
@@ -72,7 +72,7 @@ def test_whatever_is_said_comes_back(told: list[list[tuple[str, str]]], size: in
     assert fed(*(wire[at : at + size] for at in range(0, len(wire), size))) == [frame_of(pairs) for pairs in told]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_rubbish_is_read_or_refused(pieces: list[bytes]) -> None:
     try:

@@ -1,6 +1,7 @@
 """The listener at an exchange that speaks the real wire format: live calls, breaks, and what is kept."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from omnihub.connectors import asterisk
 from omnihub.connectors.asterisk import listening as listener
 from omnihub.connectors.asterisk.connector import Connector
 from omnihub.connectors.asterisk.simulator import Simulator
@@ -28,6 +30,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(listener, "LAST_PAUSE", 0.1)
     monkeypatch.setattr(listener, "_REFUSED_PAUSE", 0.1)
+    monkeypatch.setattr(listener, "_FAILED_PAUSE", 0.02)
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ async def test_a_queue_call_from_ring_to_end(exchange: Simulator, http: aiohttp.
     desk = MemoryDesk()
     async with listening(connector_to(exchange, http), desk):
         call_id = await exchange.ring(LI_LEI, name="李雷")
-        waiting = await desk.call(call_id, state="queued", agents=("101", "102"))
+        waiting = await desk.call(call_id, state="ringing", agents=("101", "102"))
         assert (waiting.customer, waiting.customer_name, waiting.line) == (LI_LEI, "李雷", "700")
         assert (waiting.queue, waiting.position, waiting.outcome) == ("support", 1, "")
         await exchange.answer("102")
@@ -77,7 +80,7 @@ async def test_direct_busy_abandoned_and_unanswered_calls(
         await exchange.answer("101")
         busy = await exchange.ring(LI_LEI, line="703")
         abandoned = await exchange.ring(LI_LEI)
-        await desk.call(abandoned, state="queued")
+        await desk.call(abandoned, state="ringing", queue="support", position=1, agents=("102",))
         await exchange.hang_up(abandoned)
         lost = await exchange.ring(LI_LEI)
         await exchange.nobody_answers(lost)
@@ -85,20 +88,6 @@ async def test_direct_busy_abandoned_and_unanswered_calls(
         ends = {direct: "answered", busy: "busy", abandoned: "abandoned", lost: "no_answer"}
         for call_id, outcome in ends.items():
             await desk.call(call_id, state="ended", outcome=outcome)
-
-
-async def test_click_to_call(pbx: Simulator, http: aiohttp.ClientSession) -> None:
-    desk = MemoryDesk()
-    connector = connector_to(pbx, http)
-    async with listening(connector, desk):
-        done = await connector.originate("101", "139 0013 9000", call_id="hub-x-1")
-        assert (done.call_id, done.agent_answered, done.words) == ("hub-x-1", True, "")
-        ringing = await desk.call("hub-x-1", state="ringing", direction="out")
-        assert (ringing.customer, ringing.agents, ringing.line) == ("13900139000", ("101",), "4000")
-        await pbx.customer_answers()
-        await desk.call("hub-x-1", state="talking", answered_by="101")
-        await pbx.hang_up()
-        await desk.call("hub-x-1", state="ended", outcome="answered")
 
 
 async def test_at_most_three_snapshots_a_second(pbx: Simulator, http: aiohttp.ClientSession) -> None:
@@ -118,14 +107,14 @@ async def test_a_break_loses_no_call(exchange: Simulator, http: aiohttp.ClientSe
         await exchange.answer("101")
         await desk.call(talking, state="talking")
         waiting = await exchange.ring("+8613700137000")
-        await desk.call(waiting, state="queued")
+        await desk.call(waiting, state="ringing", queue="support", position=1, agents=("102",))
         await exchange.drop()
         missed = await exchange.ring("+8613600136000")
         await exchange.hang_up(talking)
         await desk.well(2)
         ended = await desk.call(talking, state="ended", outcome="answered")
         assert ended.answered_by == "101"
-        await desk.call(missed, state="queued", position=2, customer="+8613600136000")
+        await desk.call(missed, queue="support", position=2, customer="+8613600136000")
         await exchange.answer("102", waiting)
         await desk.call(waiting, state="talking", answered_by="102")
         await desk.call(missed, position=1)
@@ -136,7 +125,7 @@ async def test_the_connection_is_cut_again_and_again(pbx: Simulator, http: aioht
     desk = MemoryDesk()
     async with listening(connector_to(pbx, http), desk):
         call_id = await pbx.ring(LI_LEI)
-        await desk.call(call_id, state="queued", agents=("101", "102"))
+        await desk.call(call_id, state="ringing", agents=("101", "102"))
         await pbx.drop()
         await pbx.answer("101")
         await desk.call(call_id, state="talking", outcome="answered", answered_by="101")
@@ -150,7 +139,7 @@ async def test_another_process_goes_on(pbx: Simulator, http: aiohttp.ClientSessi
     async with listening(connector_to(pbx, http), desk):
         call_id = await pbx.ring(LI_LEI, name="李雷")
         over = await pbx.ring_directly("+8613700137000")
-        before = await desk.call(call_id, state="queued")
+        before = await desk.call(call_id, queue="support", agents=("101", "102"))
         await desk.call(over, state="ringing")
     await pbx.hang_up(over)
     async with listening(connector_to(pbx, http), desk):
@@ -200,6 +189,53 @@ async def test_a_silent_exchange_is_left(
         await desk.until(lambda: any("did not answer" in words for ok, words in desk.health if not ok))
         pbx.mute = False
         await desk.well(2)
+
+
+HOUSE = Path(str(asterisk.__file__)).parent / "fixtures" / "calls"
+
+
+@pytest.mark.parametrize("name", ["internal_call", "internal_voicemail"])
+async def test_calls_within_the_house_are_not_told(pbx: Simulator, http: aiohttp.ClientSession, name: str) -> None:
+    told = json.loads((HOUSE / f"{name}.json").read_text("utf-8"))
+    desk = MemoryDesk()
+    async with listening(connector_to(pbx, http), desk):
+        for _, event, who, more in told["events"]:
+            named = [
+                (p + header, value) for p, one in who.items() for header, value in told["channels"][one].items()
+            ]
+            pbx._emit(event, [*more.items(), *named])
+        call_id = await pbx.ring(LI_LEI, line="703")
+        await desk.call(call_id, state="ended", outcome="busy")
+    assert set(desk.calls) == {call_id}
+
+
+async def test_nobody_becomes_who_hides_the_number(
+    pbx: Simulator, store: Store, connectors: Connectors, settings: HubSettings, eventually: Eventually
+) -> None:
+    """Two such callers are two people, and neither is known by a number."""
+    [demo] = pbx.accounts()
+    values = plain(read_settings("asterisk", dict(demo.settings)))
+    account = await store.accounts.add(
+        channel="asterisk", name="PBX", settings=values, secret_names=secret_names("asterisk")
+    )
+    connector, intake = await connectors.of(account), Intake(store, connectors, settings)
+    journaled = MemoryDesk()
+    journaled.journal = AccountDesk(store, account).journal  # type: ignore[method-assign]
+    assert isinstance(connector, Connector)
+
+    async def ended() -> list[dict[str, Any]]:
+        await intake.drain()
+        query = {"extra.call.state": "ended"}
+        found = [doc async for doc in store.db["messages"].find(query)]
+        return found if len(found) == 3 else []
+
+    async with listening(connector, journaled):
+        for number in ("anonymous", "anonymous", "<unknown>"):
+            await pbx.ring(number, line="703")
+        messages = await eventually(ended)
+    known = [doc["_id"] async for doc in store.db["identities"].find()]
+    assert len(known) == len({one["sender"]["key"] for one in messages}) == 3
+    assert all(one.startswith(f"asterisk:{account.id}:anonymous-") for one in known)
 
 
 async def test_the_whole_way(

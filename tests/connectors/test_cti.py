@@ -311,6 +311,19 @@ async def test_who_is_turned_away_is_no_missed_call(world: World, pbx: Pbx) -> N
     assert [card["silent"] for card in cards] == [True, True]
 
 
+async def test_calls_between_extensions_are_not_told(world: World, pbx: Pbx) -> None:
+    for target, cause in (("43", "normalClearing"), ("104", "noAnswer"), ("104", "cancel")):
+        call = pbx.begin("42", target)
+        assert await pbx.ring(call, "anna") == {}
+        if cause == "normalClearing":
+            await pbx.answer(call, "anna")
+        await pbx.hang_up(call, cause)
+    assert await world.journaled() == 7
+    assert await world.cards() == []
+    assert await world.store.db["identities"].count_documents({}) == 0
+    assert await world.store.db["tickets"].count_documents({}) == 0
+
+
 async def test_withheld_numbers_are_strangers_each_for_itself(world: World, pbx: Pbx) -> None:
     for number in ("42", "42", "4930123456"):
         call = pbx.begin(number)

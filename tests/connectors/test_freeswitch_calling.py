@@ -8,20 +8,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import encode_basic_auth, web
-from hypothesis import given
-from hypothesis import strategies as st
 
 from omnihub.connectors import registry
-from omnihub.connectors.contract import Toolbox
+from omnihub.connectors.contract import Dialled, Toolbox
 from omnihub.connectors.freeswitch import calling, line
 from omnihub.connectors.freeswitch.connector import Connector
 from omnihub.connectors.freeswitch.recordings import relative
-from omnihub.connectors.freeswitch.settings import Settings
 from omnihub.connectors.freeswitch.simulator import Simulator
 from omnihub.connectors.simulation import Loopback
 from omnihub.model.account import Account
 from omnihub.model.errors import Invalid, Refused, TryLater, Uncertain
 from omnihub.model.inbound import LentMedia
+from tests.connectors.telephony_dialling import HOSTILE
 
 CALL_ID = "5b2f7a52-0000-4000-8000-000000000001"
 NUMBER = "+49 (30) 900-155"
@@ -53,57 +51,62 @@ def connected(switch: Simulator, http: aiohttp.ClientSession, **changed: object)
     return made
 
 
-# — click-to-call —
+# — dialling —
 
 
 async def test_the_agent_is_rung_and_the_call_bears_our_id(switch: Simulator, http: aiohttp.ClientSession) -> None:
     connector = connected(switch, http, dial_prefix="9", caller_id="+4930555100")
-    done = await connector.originate("1001", NUMBER, call_id=CALL_ID)
-    assert (done.call_id, done.agent_answered) == (CALL_ID, True)
+    assert connector.manifest.capabilities.calls
+    done = await connector.dial("1001", NUMBER, call_id=CALL_ID)
+    assert done == Dialled(call_id=CALL_ID, picked_up=True)
     assert switch.asked == [
         f"originate {{origination_uuid={CALL_ID},omnihub_customer=+4930900155,"
         "origination_caller_id_number=+4930900155,effective_caller_id_number=+4930555100,"
         "ignore_early_media=true,originate_timeout=30}user/1001 9+4930900155 XML default"
     ]
+    await connector.dial("1001", "1002", call_id="inside")
+    assert switch.asked[-1].endswith("user/1001 1002 XML default")
     assert {one["Unique-ID"] for one in switch.log if one["Event-Name"] == "CHANNEL_CREATE"} > {CALL_ID}
 
 
-async def test_a_call_without_an_id_gets_one_of_its_own(switch: Simulator, http: aiohttp.ClientSession) -> None:
-    connector = connected(switch, http)
-    first, second = [await connector.originate("1001", NUMBER) for _ in range(2)]
-    assert first.call_id != second.call_id
-
-
-async def test_an_agent_who_is_away_is_no_fault(switch: Simulator, http: aiohttp.ClientSession) -> None:
-    switch.picks_up = False
-    done = await connected(switch, http).originate("1001", NUMBER, call_id=CALL_ID)
-    assert (done.call_id, done.agent_answered, done.reason) == (CALL_ID, False, "NO_ANSWER")
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("NO_ANSWER", "the agent's telephone was not picked up (NO_ANSWER)"),
+        ("CALL_REJECTED", "the agent's telephone was not picked up (CALL_REJECTED)"),
+        ("USER_BUSY", "the agent's telephone is busy (USER_BUSY)"),
+        ("USER_NOT_REGISTERED", "there is no such telephone, or it is not connected (USER_NOT_REGISTERED)"),
+    ],
+)
+async def test_an_agent_who_is_away_is_no_fault(
+    switch: Simulator, http: aiohttp.ClientSession, cause: str, words: str
+) -> None:
+    switch.picks_up, switch.why_not = False, cause
+    done = await connected(switch, http).dial("1001", NUMBER, call_id=CALL_ID)
+    assert done == Dialled(call_id=CALL_ID, picked_up=False, words=words)
 
 
 async def test_two_jobs_at_once_are_told_apart(switch: Simulator, http: aiohttp.ClientSession) -> None:
     """Each socket hears the ends of all jobs."""
     connector = connected(switch, http)
     ids = [f"{CALL_ID[:-1]}{n}" for n in range(8)]
-    done = await asyncio.gather(*(connector.originate("1001", NUMBER, call_id=one) for one in ids))
+    done = await asyncio.gather(*(connector.dial("1001", NUMBER, call_id=one) for one in ids))
     assert [one.call_id for one in done] == ids
 
 
 async def test_a_refusal_shows_the_words_of_freeswitch(switch: Simulator, http: aiohttp.ClientSession) -> None:
     connector = connected(switch, http, phone_address="loopback/{extension}")
     with pytest.raises(Refused, match="DESTINATION_OUT_OF_ORDER"):
-        await connector.originate("1001", NUMBER, call_id=CALL_ID)
+        await connector.dial("1001", NUMBER, call_id=CALL_ID)
 
 
 async def test_a_job_that_never_ends_is_uncertain(
     switch: Simulator, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calling, "SPARE_SECONDS", 0.2)
+    monkeypatch.setattr(calling, "SPARE_SECONDS", -4.8)
     monkeypatch.setattr(switch, "start_job", lambda job, words: switch.switch.job("another", words, "+OK another"))
-    connector = connected(switch, http)
-    call = calling.wanted(connector.settings, "1001", NUMBER, context="", caller_id="", call_id=CALL_ID)
-    impatient = calling.Wanted(**{name: getattr(call, name) for name in call.__slots__} | {"seconds": 0})
     with pytest.raises(Uncertain):
-        await calling.originate(connector.settings.server, impatient)
+        await connected(switch, http, ring_seconds=5).dial("1001", NUMBER, call_id=CALL_ID)
 
 
 async def test_a_line_that_breaks_after_the_hand_over_is_uncertain(
@@ -115,7 +118,7 @@ async def test_a_line_that_breaks_after_the_hand_over_is_uncertain(
 
     monkeypatch.setattr(switch, "start_job", break_off)
     with pytest.raises(Uncertain):
-        await connected(switch, http).originate("1001", NUMBER, call_id=CALL_ID)
+        await connected(switch, http).dial("1001", NUMBER, call_id=CALL_ID)
 
 
 async def test_who_cannot_be_reached_was_not_asked(
@@ -125,38 +128,23 @@ async def test_who_cannot_be_reached_was_not_asked(
     connector = connected(switch, http)
     switch.is_mute = True
     with pytest.raises(TryLater):
-        await connector.originate("1001", NUMBER, call_id=CALL_ID)
+        await connector.dial("1001", NUMBER, call_id=CALL_ID)
     await switch.stop()
     with pytest.raises(TryLater):
-        await connector.originate("1001", NUMBER, call_id=CALL_ID)
+        await connector.dial("1001", NUMBER, call_id=CALL_ID)
     assert switch.asked == []
 
 
-SETTINGS = Settings.model_validate({"host": "h", "password": "p"})
-HARMLESS = st.from_regex(r"\+?[0-9]{3,12}", fullmatch=True)
-HARM = st.sampled_from(
-    ["\n", "\r\n\r\n", "'", ",", "{", "}", "[", "|", "<", "&", "$", " ", "${", "%0a", "电", "^^"]
-)
-
-
-@given(HARMLESS, HARM, HARMLESS, st.sampled_from(["channel", "exten", "context", "caller_id", "call_id"]))
-def test_nothing_but_a_number_is_dialled(before: str, harm: str, after: str, where: str) -> None:
-    given_values = {
-        "channel": "1001",
-        "exten": "0301234",
-        "context": "default",
-        "caller_id": "030",
-        "call_id": CALL_ID,
-    }
-    value = f"{before}{harm}{after}"
-    given_values[where] = value
-    if where == "exten" and harm == " ":
-        return
-    with pytest.raises(Invalid):
-        calling.wanted(
-            SETTINGS, given_values["channel"], given_values["exten"], context=given_values["context"],
-            caller_id=given_values["caller_id"], call_id=given_values["call_id"],
-        )  # fmt: skip
+async def test_nothing_but_telephones_and_numbers_can_be_called(
+    switch: Simulator, http: aiohttp.ClientSession
+) -> None:
+    connector = connected(switch, http)
+    for wrong in HOSTILE:
+        asked = {"extension": "1001", "number": NUMBER, "call_id": CALL_ID, **wrong}
+        with pytest.raises(Invalid) as refused:
+            await connector.dial(asked["extension"], asked["number"], call_id=asked["call_id"])
+        assert set(refused.value.fields) == set(wrong)
+    assert (switch.asked, switch.log) == ([], [])
 
 
 # — recordings —

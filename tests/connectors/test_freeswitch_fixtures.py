@@ -126,7 +126,7 @@ def test_no_step_takes_an_end_back(name: str) -> None:
     [
         ("missed", "ringing ended"),
         ("answered_and_recorded", "ringing talking ended"),
-        ("queue_second_agent_answers", "ringing queued talking ended"),
+        ("queue_second_agent_answers", "ringing queued ringing queued ringing talking ended"),
         ("queue_abandoned", "ringing queued ringing ended"),
         ("held_and_taken_back", "ringing talking held talking ended"),
         ("parked_and_fetched", "ringing talking parked talking ended"),

@@ -29,7 +29,8 @@ from omnihub.connectors.telephony.call import Call, from_json
 from omnihub.inbox.intake import Intake
 from omnihub.inbox.listeners import AccountDesk
 from omnihub.model.account import Account
-from omnihub.model.raw import RawRequest
+from omnihub.model.inbound import Amendment
+from omnihub.model.raw import RawEvent, RawRequest
 from omnihub.settings import Settings as HubSettings
 from omnihub.store.store import Store
 from tests.conftest import Eventually
@@ -402,6 +403,37 @@ async def test_the_test_connection_says_what_to_do(switch: Simulator) -> None:
     assert (away.name, away.ok) == ("Connect", False)
 
 
+# — lines —
+
+RECORDINGS = {"recordings_url": "https://recordings.example.test", "consent_notice": "We record."}
+
+
+@pytest.mark.parametrize(
+    ("line", "consent", "files"),
+    [
+        ({}, {"notice": "We record.", "version": "3"}, 1),
+        ({"consent_notice": "Wir zeichnen auf."}, {"notice": "Wir zeichnen auf.", "version": ""}, 1),
+        ({"record": False}, None, 0),
+    ],
+)
+async def test_each_line_is_recorded_as_it_says(
+    switch: Simulator, line: Mapping[str, Any], consent: Mapping[str, str] | None, files: int
+) -> None:
+    changed = {**RECORDINGS, "consent_version": "3", "lines": [{"line": "030 555100", **line}]}
+    desk = MemoryDesk()
+    async with listening_to(switch, desk, **changed):
+        await resumed(switch, desk)
+        recording = "/var/lib/freeswitch/recordings/a.wav"
+        switch.play([calls.answered(switch.switch, recording=recording)])
+        await desk.until(lambda: any(call.state == "ended" for call in desk.calls.values()))
+    connector = connector_to(switch, **changed)
+    (told,) = connector.parse(RawEvent(id="e", account_id="01a", request=desk.requests[-1]))
+    assert isinstance(told, Amendment)
+    assert told.message is not None
+    assert (told.message.extra["call"]["consent"], len(told.message.media)) == (consent, files)
+    assert told.message.extra["call"]["recording"] == (recording if files else "")
+
+
 # — the whole way —
 
 
@@ -420,7 +452,7 @@ async def test_calls_become_messages_of_the_inbox(
     async def messages() -> list[Mapping[str, Any]]:
         await intake.drain()
         found = [doc async for doc in store.db["messages"].find().sort("_id", 1)]
-        return found if len(found) == 2 and all(m["extra"]["call"]["state"] == "ended" for m in found) else []
+        return found if len(found) == 3 and all(m["extra"]["call"]["state"] == "ended" for m in found) else []
 
     try:
 
@@ -428,12 +460,22 @@ async def test_calls_become_messages_of_the_inbox(
             return switch.followers == 1
 
         await eventually(followed)
-        switch.play([calls.missed(switch.switch), calls.answered(switch.switch, "+4930900166")])
-        missed, answered = sorted(await eventually(messages), key=lambda m: str(m["sender"]["key"]))
+        switch.play(
+            [
+                calls.internal(switch.switch),
+                calls.missed(switch.switch),
+                calls.answered(switch.switch, "+4930900166"),
+                calls.missed(switch.switch, "anonymous"),
+            ]
+        )
+        hidden, missed, answered = sorted(await eventually(messages), key=lambda m: str(m["sender"]["key"]))
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+    call_id = hidden["extra"]["call"]["id"]
+    assert hidden["sender"]["key"] == f"freeswitch:{account.id}:anonymous-{call_id}"
+    assert await store.db["identities"].count_documents({}) == 3
     assert (missed["sender"]["key"], missed["silent"]) == ("phone:+4930900155", False)
     assert (answered["sender"]["key"], answered["silent"]) == ("phone:+4930900166", True)
     assert "talked 1 min 05 s" in answered["text"]

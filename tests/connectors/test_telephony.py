@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omnihub.connectors.numbers import e164, is_withheld
 from omnihub.connectors.telephony.call import Call, Consent, Transfer, from_json, to_json
-from omnihub.connectors.telephony.telling import amendment_of, e164, lasting
-from omnihub.model.errors import Unreadable
+from omnihub.connectors.telephony.dialling import checked
+from omnihub.connectors.telephony.lines import Line, Lines
+from omnihub.connectors.telephony.telling import amendment_of, lasting
+from omnihub.model.errors import Invalid, Unreadable
 from omnihub.model.inbound import InboundMessage, LentMedia
+from tests.connectors.telephony_dialling import HOSTILE
 
 AT = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 CALL = Call(
@@ -50,7 +54,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(to_json(CALL))), ANYTHING))
 def test_whatever_a_snapshot_holds_it_is_read_or_refused(changed: dict[str, Any]) -> None:
     try:
@@ -132,7 +136,7 @@ def test_who_called(customer: str, region: str, key: str) -> None:
     message = told(replace(CALL, customer=customer), region=region)
     assert message.sender.key == key
     assert message.thread_key == message.sender.value
-    assert message.extra["call"]["customer"] == customer
+    assert message.extra["call"]["customer"] == ("" if is_withheld(customer) else customer)
 
 
 def test_two_anonymous_calls_are_two_people() -> None:
@@ -168,3 +172,76 @@ def test_numbers_and_times() -> None:
         "59 min 59 s",
         "1 h 00 min",
     ]
+
+
+# — placing a call —
+
+
+@pytest.mark.parametrize("wrong", HOSTILE, ids=repr)
+def test_only_telephones_and_numbers_are_dialled(wrong: dict[str, str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        checked(**{"extension": "101", "number": "+49 30 901820", "call_id": "c1", **wrong})
+    assert set(refused.value.fields) == set(wrong)
+
+
+HARM = st.sampled_from(list("\r\n\t\0'\",;:{}[]|<>&$%^@=/\\`*#~!?电１"))
+
+
+@given(
+    st.text("0123456789", max_size=12),
+    HARM,
+    st.text("0123456789", max_size=12),
+    st.sampled_from(["extension", "number", "call_id"]),
+)
+def test_nothing_harmful_stands_in_a_command(before: str, harm: str, after: str, where: str) -> None:
+    if where == "number" and harm == "/":
+        return  # which people write between digits
+    with pytest.raises(Invalid):
+        checked(**{"extension": "101", "number": "123", "call_id": "c1", where: f"{before}{harm}{after}"})
+
+
+@pytest.mark.parametrize(
+    ("number", "bare"),
+    [("+49 (30) 901-820", "+4930901820"), ("030/90.18 20", "030901820"), ("\u00a0110", "110")],
+)
+def test_what_people_write_between_digits_is_left_out(number: str, bare: str) -> None:
+    assert checked("Agent.1-b", number, "hub-1").number == bare
+
+
+# — lines —
+
+LINES = Lines(
+    region="DE", notice="We record.", version="1",
+    own=(
+        Line(line="700", record=False), Line(line="+4930555100", consent_notice="Wir zeichnen auf."),
+        Line(line="701", region="CN", consent_version="2"),
+    ),
+)  # fmt: skip
+RECORDED = replace(CALL, state="ended", outcome="answered", recording="a.wav")
+
+
+def test_what_is_different_from_line_to_line() -> None:
+    assert [LINES.region_of(one) for one in ("700", "701", "702", "")] == ["DE", "CN", "DE", "DE"]
+    assert [LINES.records(one) for one in ("700", "701", "702", "")] == [False, True, True, True]
+    # By the number as everybody knows it, too.
+    for line in ("+4930555100", "030 555100", "004930555100"):
+        assert LINES.consent_of(line) == Consent(notice="Wir zeichnen auf.", version="")
+    assert LINES.consent_of("701") == Consent(notice="We record.", version="2")
+    assert LINES.consent_of("702") == Consent(notice="We record.", version="1")
+    assert Lines(region="DE").consent_of("702") is None
+
+
+def test_a_recorded_call_bears_the_notice_of_its_line() -> None:
+    assert LINES.heard(replace(RECORDED, line="701")).consent == Consent(notice="We record.", version="2")
+    assert LINES.heard(replace(RECORDED, line="701", recording="")).consent is None
+    assert Lines(region="DE").heard(RECORDED) == RECORDED
+    told_then = replace(RECORDED, line="701", consent=Consent(notice="Of then.", version="0"))
+    assert LINES.allowed(told_then) == told_then
+
+
+def test_a_line_without_recordings_has_neither_file_nor_notice() -> None:
+    call = replace(RECORDED, line="700", consent=Consent(notice="We record.", version="1"))
+    for made in (LINES.heard(call), LINES.allowed(call)):
+        assert (made.recording, made.consent) == ("", None)
+        message = told(made)
+        assert (message.media, message.extra["call"]["consent"]) == ((), None)

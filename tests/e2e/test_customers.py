@@ -20,6 +20,8 @@ from tests.e2e.screen import MARKS, Office, Screen
 pytestmark = MARKS
 LI, ANNA, WANG = PEOPLE
 CHANNELS = sorted(registry.manifests())
+# Their customers have no telephone on the page; those of the first PBX do.
+UNPLAYED = {"cti", "freeswitch", "twilio_voice"}
 
 
 class Shown:
@@ -87,7 +89,8 @@ async def test_every_channel_is_there_or_has_a_page_of_its_own(customer: Shown) 
     await customer.open()
     chats = [await one.get_attribute("data-channel") for one in await customer.at("channel").all()]
     others = [await one.get_attribute("data-channel") for one in await customer.at("other").all()]
-    assert sorted([*map(str, chats), *map(str, others)]) == CHANNELS
+    assert {*map(str, chats), *map(str, others)} == set(CHANNELS) - UNPLAYED
+    assert len(chats) + len(others) == len(CHANNELS) - len(UNPLAYED)
     for link in await customer.at("other").all():
         async with customer.page.context.expect_page() as opened:
             await link.click()
@@ -97,7 +100,7 @@ async def test_every_channel_is_there_or_has_a_page_of_its_own(customer: Shown) 
     await expect(customer.at("demo-mark")).to_have_text("Demo")
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", sorted(set(CHANNELS) - UNPLAYED - {"asterisk"}))
 async def test_a_customer_writes_is_answered_in_the_inbox_and_reads_it(
     desk: Screen, customer: Shown, channel: str
 ) -> None:

@@ -18,6 +18,7 @@ from omnihub.inbox.intake import Intake
 from omnihub.inbox.media import MEDIA, MediaErrands
 from omnihub.inbox.profiles import PROFILE, ProfileErrands
 from omnihub.inbox.progress import PROGRESS
+from omnihub.inbox.recordings import FORGET, ForgetErrands
 from omnihub.model.account import Account, AccountPolicy
 from omnihub.model.documents import ActorDoc, ContactDoc, EventDoc, MessageDoc, TicketDoc
 from omnihub.model.errors import Unreadable
@@ -106,6 +107,7 @@ class Desk:
                 MEDIA: MediaErrands(store, self.connectors),
                 PROFILE: ProfileErrands(store, self.connectors),
                 PROGRESS: ProgressErrands(store, self.submit),
+                FORGET: ForgetErrands(store),
             },
         )
         self._count = 0
@@ -119,14 +121,21 @@ class Desk:
         found: Platform = self.connectors.platforms.setdefault(account.id, Platform())
         return found
 
-    async def hand_over(self, account: Account, *batches: Sequence[Inbound]) -> None:
-        """Each batch is one hand-over; all of them are taken in in one turn."""
+    async def hand_over(self, account: Account, *batches: Sequence[Inbound], silent: bool = False) -> None:
+        """Each batch is one hand-over; all of them are taken in in one turn. `silent`: as history."""
         for said in batches:
             self._count += 1
-            body = f"hand-over {self._count}".encode()
-            self.platform(account).said[body] = said
-            await self.store.journal.append(account.id, RawRequest(source="test", body=body, received_at=now()))
+            await self.journal(account, f"hand-over {self._count}".encode(), said, silent=silent)
         await self.intake.drain()
+
+    async def journal(
+        self, account: Account, body: bytes, said: Sequence[Inbound], *, silent: bool = False
+    ) -> RawEvent:
+        self.platform(account).said[body] = said
+        request = RawRequest(source="test", body=body, received_at=now())
+        entry = await self.store.journal.append(account.id, request, silent=silent)
+        [event] = [one async for part in self.store.journal.portions([entry.id]) for one in part]
+        return event
 
     async def message(self, external_id: str) -> MessageDoc:
         found = await self.store.db["messages"].find_one({"external_id": external_id})

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from omnihub.connectors.contract import Toolbox
 from omnihub.model.inbound import Amendment, FetchedMedia, InboundMessage, LentMedia
 from omnihub.settings import Settings
+from omnihub.store.call_log import CallFilter
 from omnihub.store.store import Store
+from tests.inbox.ringing import ANN, Ringing, at
 from tests.inbox.spoken import Desk, said
 
 
@@ -147,8 +150,9 @@ async def test_whoever_watches_is_told_at_once(desk: Desk) -> None:
 async def test_the_log_is_a_page_by_index(desk: Desk) -> None:
     account = await desk.account()
     await desk.hand_over(account, [update(1, call("ringing"))], [said("m1", "no call")])
-    for wanted, count in (({"state": "active"}, 1), ({"state": "ended"}, 0), ({"state": "any"}, 1)):
-        page, following = await desk.store.messages.calls(wanted, "", 50)
+    states: Mapping[Any, int] = {"active": 1, "ended": 0, "any": 1}
+    for state, count in states.items():
+        page, following = await desk.store.call_log.page(CallFilter(state=state), "", 50)
         assert (len(page), following) == (count, None)
 
 
@@ -163,3 +167,119 @@ async def test_whoever_watches_is_told_the_whole_by_every_part(desk: Desk) -> No
         ("ended", ["21", "22"], "22"),
     ]
     assert [one["outcome"] for one in shown[1:]] == ["missed", "answered"]
+
+
+async def test_a_call_is_followed_from_the_queue_to_the_talk(desk: Desk) -> None:
+    account = await desk.account()
+    call = Ringing("q")
+    news = (
+        call.told(1, state="queued", queue="support", position=2),
+        call.told(2, state="ringing", queue="support", position=1, agents=("21", "22")),
+        call.told(3, state="queued", queue="support", position=1, agents=("21", "22")),
+        call.told(4, state="talking", queue="support", agents=("21", "22"), outcome="answered",
+                  answered_by="22", answered_at=at(1)),
+    )  # fmt: skip
+    for one in news:
+        await desk.hand_over(account, [one])
+    await desk.hand_over(account, [news[1]])
+    seen = [event["data"]["call"] for event in await desk.events("message.updated")]
+    assert [(one["state"], one["position"], one["outcome"]) for one in seen] == [
+        ("queued", 2, ""),
+        ("ringing", 1, ""),
+        ("queued", 1, ""),
+        ("talking", 0, "answered"),
+    ]
+    message = await desk.message("call:q")
+    told = message["extra"]["call"]
+    assert (told["queue"], told["agents"], told["answered_by"]) == ("support", ["21", "22"], "22")
+    assert (message["text"], message["silent"]) == (f"Call from {ANN}, talking with 22", True)
+
+
+async def test_the_received_comes_before_the_updated(desk: Desk) -> None:
+    """In the order of the feed, or whoever watches would take the older news for the newer."""
+    account = await desk.account()
+    await desk.hand_over(account, [Ringing("a").lost()])
+    fed = [doc["type"] async for doc in desk.store.db["events"].find().sort("$natural", 1)]
+    ordered = [one for one in fed if one in ("ticket.created", "message.received", "message.updated")]
+    assert ordered == ["ticket.created", "message.received", "message.updated"]
+
+
+async def test_a_second_recording_is_kept_beside_the_first(desk: Desk) -> None:
+    """Of a call that was handed over each part may be recorded by itself."""
+    account = await desk.account()
+    for name, content in (("r1", b"one"), ("r2", b"two")):
+        wav = FetchedMedia(content=b"RIFF....WAVEfmt " + content, content_type="audio/wav")
+        desk.platform(account).files[name] = [wav]
+    for sequence, name in ((5, "r1"), (6, "r2"), (7, "r1")):
+        lent = LentMedia(ref={"id": name}, filename=f"{name}.wav", label="recording")
+        ended = Ringing("a").told(sequence, state="ended", outcome="answered", answered_at=at(0.5))
+        assert ended.message is not None
+        await desk.hand_over(account, [replace(ended, message=replace(ended.message, media=(lent,)))])
+        await desk.errands.run_due()
+    await desk.replay()
+    message = await desk.message("call:a")
+    assert [(one["filename"], one.get("state")) for one in message["attachments"]] == [
+        ("r1.wav", None),
+        ("r2.wav", None),
+    ]
+    contents = [await desk.store.attachments.find(one["id"]) for one in message["attachments"]]
+    assert [(await desk.store.blobs.get(digest))[-3:] for _, digest in contents] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "served"),
+    [
+        (Ringing("b", 10).talks(), True),
+        (Ringing("b", 10).answered(), True),
+        (Ringing("b", 10, direction="out").talks(), True),
+        (Ringing("b", 10, direction="out").answered(), True),
+        (Ringing("b", 10).rings(), False),
+        (Ringing("b", 10, direction="out").rings(), False),
+        (Ringing("b", 10, direction="out").lost("no_answer"), False),
+        (Ringing("b", 10, direction="out").lost("busy"), False),
+        (Ringing("b", 10, direction="out").lost("failed"), False),
+        (Ringing("b", 10).lost("rejected"), False),
+        (Ringing("b", 10).lost("voicemail"), False),
+        # Told of afterwards, but it was before.
+        (Ringing("b", -10).answered(), False),
+    ],
+)
+async def test_only_who_was_talked_with_waits_no_more(desk: Desk, answer: Amendment, served: bool) -> None:
+    account = await desk.account()
+    await desk.hand_over(account, [Ringing("a").lost()])
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] == at(0.5)
+    await desk.hand_over(account, [answer])
+    await desk.replay()
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] == (None if served else at(0.5))
+    await desk.hand_over(account, [Ringing("c", 20).lost()])
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] == at(20.5 if served else 0.5)
+
+
+async def test_a_call_that_was_answered_serves_who_wrote_before(desk: Desk) -> None:
+    account = await desk.account()
+    person: Any = {"who": ANN, "sender": {"key": f"phone:{ANN}"}}
+    await desk.hand_over(account, [said("m1", "Please call me", **person)])
+    written = (await desk.message("m1"))["at"]
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] == written
+    minutes = (written - at(0)).total_seconds() / 60
+    call = Ringing("b", minutes + 1, direction="out")
+    await desk.hand_over(account, [call.rings()])
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] == written
+    await desk.hand_over(account, [call.answered()])
+    [ticket] = await desk.tickets()
+    assert ticket["waiting_since"] is None
+
+
+async def test_an_end_that_knows_nothing_else_is_a_missed_call_at_once(desk: Desk) -> None:
+    """Where all that arrives is the hang-up, and whoever tells it does not know what it means."""
+    account = await desk.account()
+    told = said("call-1", "Call ended", kind="call", silent=True, extra={"call": OVER})
+    await desk.hand_over(account, [update(30, told)])
+    [message] = await desk.messages()
+    assert (message["extra"]["call"]["outcome"], message["silent"]) == ("missed", False)
+    assert message["text"].startswith("Missed call from ")

@@ -7,6 +7,8 @@ from omnihub.store.database import Database, now
 from omnihub.store.store import Store
 from omnihub.store.tickets import Filter
 
+pytestmark = pytest.mark.own_database
+
 
 async def test_every_declared_index_is_made(store: Store) -> None:
     assert await schema.missing_indexes(store.db) == []

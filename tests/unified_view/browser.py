@@ -126,6 +126,9 @@ class Browser:
     async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
         return await self.call("POST", path, body, **options)
 
+    async def put(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return await self.call("PUT", path, body, **options)
+
     async def patch(self, path: str, body: Any = None, **options: Any) -> Answer:
         return await self.call("PATCH", path, body, **options)
 

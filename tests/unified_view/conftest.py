@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from omnihub.unified_view.live import Pace
 from omnihub.unified_view.live_feed import Feed
 from tests.mailbox import PostOffice, open_post_office
 from tests.unified_view.browser import Browser, Hub
+from tests.unified_view.telephone import Switchboard
 
 
 @pytest.fixture
@@ -89,3 +91,21 @@ async def admin(hub: Hub) -> Browser:
 @pytest.fixture
 async def agent(hub: Hub) -> Browser:
     return await hub.browser("agent")
+
+
+@pytest.fixture
+def switchboard(store: Store, toolbox: Toolbox, settings: Settings) -> Switchboard:
+    return Switchboard(store, toolbox, settings)
+
+
+@pytest.fixture
+async def phones(start: StartHub, deps: Deps, switchboard: Switchboard) -> Hub:
+    """A hub whose accounts are those of the switchboard."""
+    return await start(
+        replace(
+            deps,
+            connectors=switchboard.connectors,
+            options=Options(deps.store, switchboard.connectors),
+            submit=Submit(deps.store, switchboard.connectors, deps.settings),
+        )
+    )

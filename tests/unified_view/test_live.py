@@ -193,6 +193,7 @@ async def test_the_feed_comes_back_when_the_database_was_away(
     assert "reset" not in live.types
 
 
+@pytest.mark.own_database
 async def test_a_lost_thread_resets_everybody(store: Store, agent: Browser) -> None:
     async with listening(agent) as live:
         await live.hear()

@@ -7,7 +7,7 @@ from omnihub.model import documents
 from omnihub.unified_view import openapi, views
 from omnihub.unified_view.application import ENDPOINTS
 from omnihub.unified_view.endpoint import PREFIX
-from omnihub.unified_view.shapes import contacts, messages, people, tickets
+from omnihub.unified_view.shapes import calls, contacts, messages, people, tickets
 from omnihub.unified_view.words import CATALOGUE
 from tests.unified_view.browser import Browser, Hub
 
@@ -53,6 +53,8 @@ def test_stored_documents_and_shapes_have_the_same_fields() -> None:
     pairs: list[tuple[Any, Any, set[str]]] = [
         (documents.TicketDoc, tickets.Ticket, set()),
         (documents.MessageDoc, messages.Message, {"wire"}),
+        (documents.WrapUpDoc, messages.WrapUp, set()),
+        (documents.AccessDoc, calls.Access, {"id", "attachment_id", "message_id", "ticket_id"}),
         (documents.DeliveryDoc, messages.Delivery, {"lease_until"}),
         (documents.ConversationDoc, tickets.Conversation, set()),
         (documents.EventDoc, tickets.Event, set()),

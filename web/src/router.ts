@@ -11,7 +11,7 @@ const routes: RouteRecordRaw[] = [
       { path: '', redirect: '/inbox' },
       { path: 'inbox/:number?', name: 'inbox', component: () => import('@/pages/InboxPage.vue') },
       { path: 'tickets/:number', redirect: (to) => ({ name: 'inbox', params: to.params }) },
-      { path: 'calls', name: 'calls', component: () => import('@/pages/CallsPage.vue') },
+      { path: 'calls/:tab(call-backs|log)?', name: 'calls', component: () => import('@/pages/CallsPage.vue') },
       { path: 'search', name: 'search', component: () => import('@/pages/SearchPage.vue') },
       { path: 'contacts/:id?', name: 'contacts', component: () => import('@/pages/ContactsPage.vue') },
       { path: 'channels', name: 'channels', component: () => import('@/pages/ChannelsPage.vue') },

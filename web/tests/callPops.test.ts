@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CallNews } from '@/api/types'
 import { newsOf } from '@/lib/calls'
-import { afterDismissing, afterHearing, afterTime, isShown, nextChange, REMEMBERS_MS, RINGS_MS, SAYS_OVER_MS, type CallPop } from '@/lib/callPops'
+import { afterDismissing, afterHearing, afterTime, afterTouching, ASKS_MS, isShown, nextChange, REMEMBERS_MS, RINGS_MS, SAYS_OVER_MS, type CallPop } from '@/lib/callPops'
 import { event } from './samples'
 
 const NOW = Date.parse('2026-11-20T09:00:00Z')
@@ -32,7 +32,6 @@ describe('a call pops up', () => {
   })
   it.each([
     ['another’s telephone', { ...RINGS, agents: ['22'] }],
-    ['a call of ours', { ...RINGS, direction: 'out' as const }],
     ['nobody’s telephone', { ...RINGS, agents: null }],
   ])('not for %s', (_, news) => expect(after(news)).toEqual([]))
   it('not for news of long ago', () => expect(afterHearing([], heard(RINGS, 'M1', NOW - RINGS_MS - 1), OWN, NOW)).toEqual([]))
@@ -47,13 +46,30 @@ describe('a pop-up', () => {
     expect(after(RINGS, { state: 'talking', answered_by: '22' }).filter(isShown)).toEqual([])
     expect(phases(after(RINGS, { state: 'talking' }))).toEqual(['away'])
   })
-  it('stays for who answers, and goes when the talk is over', () => {
+  it('stays for who answers, and asks how it went when the talk is over', () => {
     const mine = after(RINGS, { state: 'talking', answered_by: '21' })
     expect(phases(mine)).toEqual(['mine'])
     expect(nextChange(mine)).toBeNull()
     expect(phases(afterHearing(mine, heard({ state: 'held' }), OWN, NOW))).toEqual(['mine'])
-    expect(phases(after(RINGS, { state: 'talking', answered_by: '21' }, { state: 'ended', outcome: 'answered' }))).toEqual(['gone'])
+    const asked = after(RINGS, { state: 'talking', answered_by: '21' }, { state: 'ended', outcome: 'answered' })
+    expect(phases(asked)).toEqual(['wrap'])
+    expect(phases(afterTime(asked, NOW + ASKS_MS))).toEqual(['gone'])
+    expect(phases(afterTime(afterTouching(asked, 'M1'), NOW + 10 * ASKS_MS))).toEqual(['wrap'])
+    expect(phases(afterDismissing(asked, 'M1', NOW))).toEqual(['gone'])
   })
+  it('does not ask who handed the call on', () => {
+    expect(phases(after(RINGS, { state: 'talking', answered_by: '21' }, { state: 'talking', answered_by: '22' }, { state: 'ended', outcome: 'answered' }))).toEqual(['gone'])
+  })
+  it('asks after a call that we placed, and is silent before', () => {
+    const placed = after({ ...RINGS, direction: 'out', agents: ['21'] })
+    expect([phases(placed), placed.filter(isShown)]).toEqual([['placed'], []])
+    const end = (outcome: CallNews['outcome']): string[] => phases(afterHearing(placed, heard({ state: 'ended', outcome, answered_by: '21' }), OWN, NOW))
+    expect([end('answered'), end('no_answer')]).toEqual([['wrap'], ['gone']])
+  })
+  it('knows nothing new of an older word', () => {
+    const mine = after({ ...RINGS, sequence: 1 }, { state: 'talking', answered_by: '21', sequence: 5, customer_name: 'Anna' })
+    const late = afterHearing(mine, heard({ state: 'ringing', customer_name: 'Somebody', sequence: 2 }), OWN, NOW)
+    expect(late).toMatchObject([{ phase: 'mine', call: { state: 'talking', customer_name: 'Anna', sequence: 5 } }])  })
   it('is ours where only our telephone rang and nobody is named', () => {
     expect(phases(after({ ...RINGS, agents: ['21'] }, { state: 'talking' }))).toEqual(['mine'])
   })
@@ -75,9 +91,17 @@ describe('a pop-up', () => {
     const handedOver = after(RINGS, { state: 'talking', answered_by: '22' }, { state: 'ringing' })
     expect(phases(handedOver)).toEqual(['ringing'])
   })
+  it('goes while only a colleague’s telephone rings', () => {
+    const passedOn = after({ ...RINGS, ringing: ['21'] }, { state: 'ringing', ringing: ['22'] })
+    expect(passedOn.filter(isShown)).toEqual([])
+    expect(phases(afterHearing(passedOn, heard({ state: 'ringing', ringing: ['22', '21'] }), OWN, NOW))).toEqual(['ringing'])
+  })
   it('does not come back once it was dismissed, or the call is over', () => {
     const dismissed = afterDismissing(after(RINGS), 'M1', NOW)
-    expect(phases(afterHearing(dismissed, heard({ state: 'ringing' }), OWN, NOW))).toEqual(['gone'])
+    expect(afterHearing(dismissed, heard({ state: 'ringing' }), OWN, NOW).filter(isShown)).toEqual([])
+    const talking = afterHearing(dismissed, heard({ state: 'talking', answered_by: '21' }), OWN, NOW)
+    expect(talking.filter(isShown)).toEqual([])
+    expect(afterHearing(talking, heard({ state: 'ended', outcome: 'answered' }), OWN, NOW).filter(isShown).map((pop) => pop.phase)).toEqual(['wrap'])
     expect(phases(after({ ...RINGS, state: 'ended', outcome: 'missed' }, RINGS))).toEqual(['gone'])
     expect(phases(after(RINGS, { state: 'ended', outcome: 'missed' }, { state: 'ringing' }))).toEqual(['over'])
   })

@@ -1,4 +1,4 @@
-import type { HubEvent, Message, Ticket } from '@/api/types'
+import type { CallBack, Candidate, HubEvent, Message, Ticket } from '@/api/types'
 
 export function ticket(changes: Partial<Ticket> = {}): Ticket {
   return {
@@ -81,4 +81,29 @@ export function event(changes: Partial<HubEvent> = {}): HubEvent {
     at: '2026-01-02T10:00:00Z',
     ...changes,
   }
+}
+
+export function callBack(changes: Partial<CallBack> = {}): CallBack {
+  return {
+    id: 'B1',
+    account_id: 'A1',
+    number: '+4930123456',
+    contact_id: 'C1',
+    contact_name: 'Anna',
+    ticket: null,
+    calls: 1,
+    reason: 'missed',
+    state: 'open',
+    due: '2026-01-02T11:00:00Z',
+    first_at: '2026-01-02T10:00:00Z',
+    last_at: '2026-01-02T10:00:00Z',
+    done_at: null,
+    done_by: null,
+    how: '',
+    ...changes,
+  }
+}
+
+export function candidate(changes: Partial<Candidate> = {}): Candidate {
+  return { id: 'C2', name: 'Ben', known_by: 'claim', identities: ['ben@example.com'], open_tickets: 0, last_ticket: null, last_at: null, ...changes }
 }

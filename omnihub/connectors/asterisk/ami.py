@@ -99,8 +99,7 @@ class Ami:
         self._asked[name] = asked
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                self._writer.write(wire)
-                await self._writer.drain()
+                await self._write(wire)
                 answer = await asked.answer
         except TimeoutError:
             raise TryLater(f"the telephone exchange did not answer {action} in time") from None
@@ -111,6 +110,13 @@ class Ami:
         if answer.get("Response").lower() == "error":
             raise Refused(answer.get("Message") or f"{action} was refused", action=action)
         return answer, asked.rows or ()
+
+    async def _write(self, wire: bytes) -> None:
+        try:
+            self._writer.write(wire)
+            await self._writer.drain()
+        except RuntimeError as error:  # uvloop's word for a transport that is closed already
+            raise ConnectionResetError(str(error)) from error
 
     async def login(self, settings: Settings, events: str) -> None:
         """`events`: the classes of events to hear, "off" for none. Raises Refused for a wrong secret."""

@@ -1,21 +1,19 @@
 """Click-to-call: the agent's telephone rings; when it is picked up, the customer is dialled."""
 
 import asyncio
-import re
-import secrets
 from dataclasses import dataclass
 
 from omnihub.connectors.asterisk.ami import connected
 from omnihub.connectors.asterisk.frames import Frame
 from omnihub.connectors.asterisk.reckoning import OURS
 from omnihub.connectors.asterisk.settings import Settings
-from omnihub.model.errors import Invalid, Refused, TryLater, Uncertain
+from omnihub.connectors.contract import Dialled
+from omnihub.connectors.telephony.dialling import Order
+from omnihub.model.errors import Refused, TryLater, Uncertain
 
 _GRACE_SECONDS = 10.0
-_CHANNEL = re.compile(r"[A-Za-z][A-Za-z0-9]{1,15}/[A-Za-z0-9_.@/-]{1,100}")
-_EXTENSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
-_CALL_ID = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+# Before a call id that does not begin like our channels do: by its beginning a channel is known as ours.
+_WRAPPED = f"{OURS}-"
 _REASONS = {
     "0": "there is no such telephone, or it is not connected",
     "1": "there is no such telephone, or it is not connected",
@@ -25,15 +23,13 @@ _REASONS = {
 }
 
 
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Originated:
-    """`agent_answered` says nothing of the customer, who is dialled only now: the call itself tells that,
-    under `call_id`."""
+def channel_id(call_id: str) -> str:
+    return call_id if call_id.startswith(OURS) and not call_id.startswith(_WRAPPED) else _WRAPPED + call_id
 
-    call_id: str
-    agent_answered: bool
-    reason: str = ""
-    words: str = ""
+
+def call_id_of(channel_id: str) -> str:
+    """The name under which we placed the call; any other call bears the exchange's."""
+    return channel_id.removeprefix(_WRAPPED)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -46,42 +42,29 @@ class Wanted:
     seconds: int
 
 
-def wanted(settings: Settings, channel: str, exten: str, *, context: str, caller_id: str, call_id: str) -> Wanted:
-    """Raises Invalid: only what can be a telephone or a number may stand in a command."""
-    named = channel if "/" in channel else _filled(settings.agent_channel, channel)
-    bare = re.sub(r"[\s()./-]", "", exten)
-    own = call_id or secrets.token_hex(12)
-    for name, value, shape in (
-        ("channel", named, _CHANNEL),
-        ("exten", bare, _NUMBER),
-        ("context", context or settings.dial_context, _EXTENSION),
-        ("call_id", own, _CALL_ID),
-    ):
-        if not shape.fullmatch(value):
-            raise Invalid(f"this cannot be called: {name}", {name: "letters, digits and . _ - only"})
+def wanted(settings: Settings, order: Order) -> Wanted:
+    inside = settings.rules().is_internal(order.number)
     return Wanted(
-        channel=named,
-        exten=bare if bare.startswith("+") or not settings.dial_prefix else settings.dial_prefix + bare,
-        context=context or settings.dial_context,
-        caller_id=caller_id or settings.caller_id,
-        call_id=own if own.startswith(OURS) else OURS + own,
+        channel=settings.agent_channel.replace("{extension}", order.extension),
+        exten=order.number if inside else settings.dial_prefix + order.number,
+        context=settings.dial_context,
+        caller_id=settings.caller_id,
+        call_id=order.call_id,
         seconds=settings.ring_seconds,
     )
 
 
-def _filled(pattern: str, extension: str) -> str:
-    if not _EXTENSION.fullmatch(extension):
-        raise Invalid("this is no extension", {"channel": "letters, digits and . _ - only"})
-    return pattern.replace("{extension}", extension)
-
-
-async def originate(settings: Settings, call: Wanted) -> Originated:
+async def dial(settings: Settings, call: Wanted) -> Dialled:
     """Waits for the agent's telephone. Raises Refused by the exchange's words, TryLater where nothing was
     handed over, Uncertain where the exchange fell silent afterwards."""
     result: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-    action_id = f"{call.call_id}-originate"
+    action_id = f"{channel_id(call.call_id)}-originate"
+
+    rang = False
 
     def hear(frame: Frame) -> None:
+        nonlocal rang
+        rang = rang or (frame.event == "newchannel" and frame.get("Uniqueid") == channel_id(call.call_id))
         if frame.event == "originateresponse" and frame.action_id == action_id and not result.done():
             result.set_result(frame)
 
@@ -90,7 +73,7 @@ async def originate(settings: Settings, call: Wanted) -> Originated:
         async with connected(settings, hear, "call") as ami, asyncio.timeout(call.seconds + _GRACE_SECONDS):
             handed_over = True
             await ami.ask("Originate", *_fields(call), action_id=action_id)
-            return _read(await result, call)
+            return _read(await result, call, rang=rang)
     except (TryLater, TimeoutError) as error:
         if not handed_over:
             raise
@@ -108,13 +91,16 @@ def _fields(call: Wanted) -> tuple[tuple[str, str], ...]:
         ("Priority", "1"),
         ("Timeout", str(call.seconds * 1000)),
         ("Async", "true"),
-        ("ChannelId", call.call_id),
+        ("ChannelId", channel_id(call.call_id)),
         *caller_id,
     )
 
 
-def _read(frame: Frame, call: Wanted) -> Originated:
+def _read(frame: Frame, call: Wanted, *, rang: bool) -> Dialled:
+    if frame.get("Response").lower() == "success":
+        return Dialled(call_id=call.call_id, picked_up=True)
     reason = frame.get("Reason")
-    answered = frame.get("Response").lower() == "success"
-    words = "" if answered else _REASONS.get(reason, f"the call was not set up (reason {reason or 'not given'})")
-    return Originated(call_id=call.call_id, agent_answered=answered, reason=reason, words=words)
+    if reason in ("0", "1") and rang:  # Asterisk says 0 of a busy telephone, too
+        reason = "5"
+    words = _REASONS.get(reason, f"the call was not set up (reason {reason or 'not given'})")
+    return Dialled(call_id=call.call_id, picked_up=False, words=words)

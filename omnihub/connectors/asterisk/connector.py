@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 
 from omnihub.connectors.asterisk import calling, checking, recordings
-from omnihub.connectors.asterisk.calling import Originated
 from omnihub.connectors.asterisk.listening import SOURCE, Listener
 from omnihub.connectors.asterisk.settings import Settings
-from omnihub.connectors.contract import BaseConnector, Desk, Finding
+from omnihub.connectors.contract import BaseConnector, Desk, Dialled, Finding
 from omnihub.connectors.reading import read_json
 from omnihub.connectors.telephony.call import Call, from_json
+from omnihub.connectors.telephony.dialling import checked
 from omnihub.connectors.telephony.telling import amendment_of
 from omnihub.model.errors import Unverified
 from omnihub.model.inbound import FetchedMedia, Inbound, LentMedia
@@ -28,14 +28,13 @@ class Connector(BaseConnector[Settings]):
         return request.source_key
 
     def parse(self, event: RawEvent) -> Sequence[Inbound]:
-        call = self._call(event.request)
-        region = self.settings.region_of(call.line)
+        call = self.settings.lines_told.allowed(self._call(event.request))
         lent = recordings.lent(call) if self.settings.recordings != "none" else None
         told = amendment_of(
             call,
             channel=CHANNEL,
             account_id=self.account.id,
-            region=region,
+            region=self.settings.lines_told.region_of(call.line),
             recording=lent,
             files=lent is not None,
         )
@@ -53,10 +52,6 @@ class Connector(BaseConnector[Settings]):
     async def check(self) -> Sequence[Finding]:
         return await checking.findings(self.settings)
 
-    async def originate(
-        self, channel: str, exten: str, *, context: str = "", caller_id: str = "", call_id: str = ""
-    ) -> Originated:
-        """`channel`: an agent's extension, or a whole channel name such as PJSIP/101. Returns once the
-        agent's telephone was picked up, or was not. Raises Invalid, Refused, TryLater or Uncertain."""
-        call = calling.wanted(self.settings, channel, exten, context=context, caller_id=caller_id, call_id=call_id)
-        return await calling.originate(self.settings, call)
+    async def dial(self, extension: str, number: str, *, call_id: str) -> Dialled:
+        call = calling.wanted(self.settings, checked(extension, number, call_id))
+        return await calling.dial(self.settings, call)

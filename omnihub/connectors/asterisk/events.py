@@ -118,6 +118,16 @@ def _blind_transfer(told: Told) -> None:
         told.facts.hand_over(Handover(at=told.at, leg=told.leg.id, to=to, attended=False))
 
 
+def _far_end_hung_up(told: Told) -> None:
+    if told.leg:
+        told.leg.hung_up = True
+
+
+def _we_hang_up(told: Told) -> None:
+    if told.leg:
+        told.leg.dropped = True
+
+
 def _hangup(told: Told) -> None:
     leg = told.leg
     if leg is None:
@@ -223,8 +233,8 @@ EVENTS: Mapping[str, Event] = {
     "parkedcalltimeout": Event(_unparked, ("Parkee",)),
     "parkedcallgiveup": Event(_unparked, ("Parkee",), begins=False),
     "blindtransfer": Event(_blind_transfer, ("Transferer", "Transferee"), begins=False),
-    "hanguprequest": Event(begins=False),
-    "softhanguprequest": Event(begins=False),
+    "hanguprequest": Event(_far_end_hung_up, begins=False),
+    "softhanguprequest": Event(_we_hang_up, begins=False),
     "hangup": Event(_hangup, begins=False),
     "cdr": Event(_cdr, begins=False, creates=False),
     "originateresponse": Event(_originated, begins=False, creates=False),

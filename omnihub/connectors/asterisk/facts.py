@@ -71,6 +71,8 @@ class Leg:
     dial_result: Last = field(default_factory=Last)
     hold: Last = field(default_factory=Last)
     stays: dict[str, Stay] = field(default_factory=dict)
+    hung_up: bool = False
+    dropped: bool = False
     cause: str = ""
     cause_text: str = ""
 

@@ -12,6 +12,7 @@ import orjson
 import structlog
 
 from omnihub.connectors.asterisk.ami import Ami, connected
+from omnihub.connectors.asterisk.calling import call_id_of
 from omnihub.connectors.asterisk.folding import GRACE_SECONDS, Book
 from omnihub.connectors.asterisk.frames import Frame
 from omnihub.connectors.asterisk.reckoning import Rules
@@ -36,6 +37,7 @@ _PER_SECOND = 3
 _SAVE_SECONDS = 2.0
 _BATCH = 200
 _LAST_WORDS_SECONDS = 3.0
+_FAILED_PAUSE = 0.5
 _AUDIT_PINGS = 3
 
 
@@ -177,7 +179,7 @@ class Listener:
             except Exception as error:  # whatever the journal's trouble is, the calls must wait it out
                 failures += 1
                 log.warning("asterisk.not_kept", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(min(0.5 * 2**failures, 10.0))
+                await asyncio.sleep(min(_FAILED_PAUSE * 2**failures, 10.0))
                 self._stirred.set()
 
     async def _wait(self) -> None:
@@ -224,6 +226,7 @@ class Listener:
         return replace(call, sequence=max(facts.sequence + 1, int(self._heard_at() * 1000)))
 
     def _request(self, call: Call) -> RawRequest:
+        call = replace(self._settings.lines_told.heard(call), id=call_id_of(call.id))
         return RawRequest(
             source=SOURCE,
             body=orjson.dumps(to_json(call)),

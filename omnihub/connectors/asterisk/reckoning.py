@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from omnihub.connectors.asterisk.facts import Facts, Leg
-from omnihub.connectors.telephony.call import Call, Consent, Outcome, State, Transfer, clean
+from omnihub.connectors.telephony.call import Call, Outcome, State, Transfer, clean
 
 # The name that Originate gives the channels we begin; see calling.py.
 OURS = "hub-"
@@ -40,7 +40,6 @@ class Rules:
     prefix: str = ""
     recording_name: str = "{uniqueid}.wav"
     recording_root: str = "/var/spool/asterisk/monitor/"
-    consent: Consent | None = None
 
     def is_internal(self, number: str) -> bool:
         return any(pattern.fullmatch(number) for pattern in self.internal)
@@ -130,6 +129,7 @@ def call_of(facts: Facts, rules: Rules) -> Call | None:
         queue=clean(queue),
         position=int(facts.queues[queue].position.value or 0) if queue and facts.queues[queue].lasts else 0,
         agents=tuple(dict.fromkeys(clean(label(leg, rules)) for leg in _rung(found))),
+        ringing=tuple(dict.fromkeys(clean(label(leg, rules)) for leg in _ringing(facts, found))),
         answered_by=clean(label(by, rules)) if by else "",
         transfers=tuple(_transfer(facts, one.leg, one.to, one.attended, rules) for one in facts.transfers),
         started_at=_moment(began),
@@ -139,7 +139,6 @@ def call_of(facts: Facts, rules: Rules) -> Call | None:
         talked_seconds=max(0, int(ended - answered)) if ended and answered else 0,
         cause=clean(end.cause_text or end.cause) if facts.ended else "",
         recording=_recording(facts, rules),
-        consent=rules.consent if _recording(facts, rules) else None,
         sequence=facts.sequence,
     )
 
@@ -155,6 +154,10 @@ def _queue(facts: Facts) -> str:
 
 def _rung(found: Parties) -> Sequence[Leg]:
     return found.inner if found.incoming else [found.lead]
+
+
+def _ringing(facts: Facts, found: Parties) -> Sequence[Leg]:
+    return [leg for leg in _rung(found) if _rings(leg)] if not facts.ended else []
 
 
 def _line(found: Parties, rules: Rules) -> str:
@@ -179,20 +182,28 @@ def _answerer(found: Parties) -> Leg | None:
 
 
 def _state(facts: Facts, found: Parties, answered: float) -> State:
-    waits = any(turn.lasts for turn in facts.queues.values())
     if facts.parked.value:
         return "parked"
     if not answered:
-        return "queued" if waits else "ringing"
+        return _waiting(facts, found) or "ringing"
     legs = [leg for leg in (found.outer, *found.inner) if leg is not None and leg.alive]
     if any(leg.hold.value for leg in legs):
         return "held"
     if any(leg.answered_at for leg in found.inner if leg.alive):
         return "talking"
     # Our people have left, as after a blind transfer, and somebody else is being called.
-    if waits:
-        return "queued"
-    return "ringing" if any(leg.alive and leg.dialled_at for leg in found.inner) else "talking"
+    return _waiting(facts, found) or "talking"
+
+
+def _waiting(facts: Facts, found: Parties) -> State | None:
+    """A telephone that rings says more than the queue it rings for; once it stops, the call waits on."""
+    if any(_rings(leg) for leg in found.inner):
+        return "ringing"
+    return "queued" if any(turn.lasts for turn in facts.queues.values()) else None
+
+
+def _rings(leg: Leg) -> bool:
+    return leg.alive and bool(leg.dialled_at) and not leg.answered_at and not leg.dial_result.value
 
 
 def _outcome(facts: Facts, found: Parties, answered: float) -> Outcome:
@@ -207,7 +218,8 @@ def _outcome(facts: Facts, found: Parties, answered: float) -> Outcome:
 
 def _lost_in(facts: Facts, found: Parties) -> Outcome:
     if any(turn.abandoned or turn.lasts for turn in facts.queues.values()):
-        return "abandoned"
+        # A queue whose time is over tells an abandonment, too.
+        return "no_answer" if found.lead.dropped and not found.lead.hung_up else "abandoned"
     # What the exchange told the caller counts; the results of single phones say the rest.
     by_cause = _BY_CAUSE.get(found.lead.cause)
     return by_cause or _by_dial(found.inner) or _BY_DISPOSITION.get(facts.disposition, "missed")
@@ -215,10 +227,10 @@ def _lost_in(facts: Facts, found: Parties) -> Outcome:
 
 def _lost_out(facts: Facts, found: Parties) -> Outcome:
     if found.outer is None:
-        return _BY_REASON.get(facts.originate_reason.value, "no_answer")
-    by_dial = _by_dial([found.outer])
-    told = by_dial if by_dial not in ("", "missed") else _BY_CAUSE.get(found.outer.cause, "")
-    return told or "no_answer"
+        return _BY_CAUSE.get(found.lead.cause) or _BY_REASON.get(facts.originate_reason.value, "no_answer")
+    # A refusal is NOANSWER in the dial's result; only the cause tells it.
+    told = _BY_CAUSE.get(found.outer.cause) or _by_dial([found.outer])
+    return told if told not in ("", "missed") else "no_answer"
 
 
 def _by_dial(legs: Sequence[Leg]) -> Outcome:

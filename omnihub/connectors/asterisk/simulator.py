@@ -11,15 +11,17 @@ from pathlib import Path
 from aiohttp import web
 
 from omnihub.connectors.asterisk.frames import END, Frame, frame_of
+from omnihub.connectors.asterisk.simulator_desk import StaffedExchange
 from omnihub.connectors.asterisk.simulator_exchange import (
     DIRECT_LINE,
     QUEUE,
     QUEUE_LINE,
     UNKNOWN,
-    Exchange,
     Ongoing,
     Pairs,
 )
+from omnihub.connectors.asterisk.simulator_session import Session
+from omnihub.connectors.asterisk.simulator_telephones import Telephones
 from omnihub.connectors.contract import DemoAccount
 from omnihub.connectors.simulation import tone
 
@@ -28,42 +30,9 @@ _CLASSES = {
     "agentcalled": "agent", "agentconnect": "agent", "queuecallerjoin": "agent", "queuecallerleave": "agent",
     "queuecallerabandon": "agent", "cdr": "cdr", "varset": "dialplan",
 }  # fmt: skip
+_LONGEST_RECORDING = 30.0
+_NOTICE = "This call is recorded to improve our service. 为提升服务质量，本次通话将被录音。"
 _COMMANDS = ("CoreSettings", "CoreShowChannels", "Events", "ListCommands", "Originate", "Ping", "QueueStatus")
-
-
-class _Session:
-    """One logged-in program. Bytes leave one after another, in pieces of `chunk` where that is set."""
-
-    def __init__(self, writer: asyncio.StreamWriter, chunk: int) -> None:
-        self.writer = writer
-        self.classes: frozenset[str] = frozenset()
-        self.logged_in = False
-        self.challenge = ""
-        self._chunk = chunk
-        self._out: asyncio.Queue[bytes] = asyncio.Queue()
-
-    def hears(self, event_class: str) -> bool:
-        return self.logged_in and (event_class in self.classes or "all" in self.classes)
-
-    def say(self, pairs: Pairs) -> None:
-        self.put("\r\n".join(f"{name}: {value}" for name, value in pairs).encode() + END)
-
-    def put(self, data: bytes) -> None:
-        self._out.put_nowait(data)
-
-    async def drain(self) -> None:
-        """Everything said so far is on the wire."""
-        await self._out.join()
-
-    async def write(self) -> None:
-        while True:
-            data = await self._out.get()
-            size = self._chunk or len(data)
-            with suppress(OSError):  # a listener that has gone
-                for at in range(0, len(data), size):
-                    self.writer.write(data[at : at + size])
-                    await self.writer.drain()
-            self._out.task_done()
 
 
 class Simulator:
@@ -81,10 +50,11 @@ class Simulator:
         self._agents_pick_up = agents_pick_up
         self._clock = clock
         self._server: asyncio.Server | None = None
-        self._sessions: dict[_Session, asyncio.Task[None]] = {}
+        self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._pending: dict[str, Frame] = {}
-        self.exchange = Exchange(self._emit, agents, clock)
+        self._telephones = Telephones(self, clock)
+        self.exchange = StaffedExchange(self._emit, agents, clock, self._telephones.ended)
         self._told = asyncio.Event()
         self.port = port
         self.logins = 0
@@ -96,6 +66,7 @@ class Simulator:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
+        self._telephones.stop()
         for timer in self._timers:
             timer.cancel()
         if self._server is not None:
@@ -113,15 +84,25 @@ class Simulator:
             "recordings": "folder",
             "recording_folder": str(self._folder.absolute()),
             "caller_id": "Service <4000>",
+            "consent_notice": _NOTICE,
+            "consent_version": "2026-11",
         }
         notes = {
-            "en": "Calls to 700 wait in a queue, calls to 701 ring at one telephone, 703 is busy.",
-            "zh": "拨打 700 进入排队，拨打 701 直接振铃，703 为忙线。",
+            "en": "On the customers' page a customer rings the desk: 700 is a queue, 701 one desk. There, too, are"
+            " the desk's telephones 101 (yours) and 102: answer, hold, transfer, hang up.",
+            "zh": "在客户页面上由客户拨打电话：700 进入排队，701 直拨坐席。坐席话机 101（您的）和 102 也在"
+            "该页面上，可接听、保持、转接和挂断。",
         }
         return (DemoAccount(name="Demo telephone / 演示电话", settings=settings, notes=notes),)
 
     def pages(self) -> web.Application | None:
         return None
+
+    def telephones(self) -> Telephones:
+        """From now on people are at them: nothing is picked up by itself, and recorded is who talks."""
+        self._agents_pick_up = self.exchange.records_waiting = False
+        self._telephones.staffed = True
+        return self._telephones
 
     # — what customers and agents do —
 
@@ -146,7 +127,7 @@ class Simulator:
         call = self._ringing(extension, call_id)
         if call is None:
             raise LookupError(f"nothing rings at {extension}")
-        if call.dialled:
+        if call.id in self._pending:
             self._agent_picks_up(call)
         else:
             self.exchange.answer(call, extension)
@@ -159,10 +140,28 @@ class Simulator:
     async def hang_up(self, call_id: str = "") -> None:
         """While it rings or waits: the caller gives up."""
         call = self._call(call_id)
-        self.exchange.hang_up(call)
-        if call.recorded:
-            await asyncio.to_thread((self._folder / f"{call.id}.wav").write_bytes, tone())
+        await self._keep_recording(call)
+        if call.id in self.exchange.calls:  # the other side may have been quicker
+            self.exchange.hang_up(call)
         await self.settle()
+
+    async def decline(self, extension: str, call_id: str) -> None:
+        call = self._call(call_id)
+        if call.id in self._pending:
+            self._originated(self._pending.pop(call.id), call, "5")
+        await self._keep_recording(call)
+        self.exchange.decline(call, extension)
+        await self.settle()
+
+    async def _keep_recording(self, call: Ongoing) -> None:
+        """Before the end is told: whoever hears of that looks for the file."""
+        if call.recorded:
+            talked = self._clock() - call.answered_at if call.answered_at else 0.0
+            seconds = min(max(1.0, talked), _LONGEST_RECORDING)
+            await asyncio.to_thread(self._record, call.id, seconds)
+
+    def _record(self, call_id: str, seconds: float) -> None:
+        (self._folder / f"{call_id}.wav").write_bytes(tone(seconds))
 
     async def nobody_answers(self, call_id: str = "") -> None:
         self.exchange.give_up(self._call(call_id))
@@ -199,6 +198,7 @@ class Simulator:
 
     def _emit(self, event: str, pairs: Pairs) -> None:
         self._told.set()
+        self._telephones.tell()
         event_class = _CLASSES.get(event.lower(), "call")
         head = [("Event", event), ("Privilege", f"{event_class},all"), ("Timestamp", f"{self._clock():.6f}")]
         for session in self._sessions:
@@ -206,7 +206,7 @@ class Simulator:
                 session.say([*head, *pairs])
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = _Session(writer, self._chunk)
+        session = Session(writer, self._chunk)
         task = asyncio.current_task()
         assert task is not None
         self._sessions[session] = task
@@ -226,10 +226,11 @@ class Simulator:
             self._sessions.pop(session, None)
         finally:
             writing.cancel()
+            session.end()
             self._sessions.pop(session, None)
             writer.close()
 
-    def _act(self, session: _Session, action: Frame) -> bool:
+    def _act(self, session: Session, action: Frame) -> bool:
         """False: the connection is over."""
         name = action.get("Action").lower()
         if name == "challenge":
@@ -246,7 +247,7 @@ class Simulator:
             self._do(name, session, action)
         return True
 
-    def _login(self, session: _Session, action: Frame) -> bool:
+    def _login(self, session: Session, action: Frame) -> bool:
         key = hashlib.md5((session.challenge + self._secret).encode(), usedforsecurity=False).hexdigest()
         by_key = bool(session.challenge) and secrets.compare_digest(action.get("Key"), key)
         if action.get("Username") != self._username or not (by_key or action.get("Secret") == self._secret):
@@ -259,12 +260,12 @@ class Simulator:
         session.say([("Event", "FullyBooted"), ("Privilege", "system,all"), ("Status", "Fully Booted")])
         return True
 
-    def _answer(self, session: _Session, action: Frame, response: str = "Success", **told: str) -> None:
+    def _answer(self, session: Session, action: Frame, response: str = "Success", **told: str) -> None:
         named = [("ActionID", action.action_id)] if action.action_id else []
         session.say([("Response", response), *named, *told.items()])
 
-    def _do(self, name: str, session: _Session, action: Frame) -> None:
-        doing: Mapping[str, Callable[[_Session, Frame], None]] = {
+    def _do(self, name: str, session: Session, action: Frame) -> None:
+        doing: Mapping[str, Callable[[Session, Frame], None]] = {
             "coreshowchannels": self._show_channels,
             "queuestatus": self._show_queues,
             "originate": self._originate,
@@ -280,21 +281,21 @@ class Simulator:
         else:
             self._answer(session, action, "Error", Message="Invalid/unknown command")
 
-    def _set_events(self, session: _Session, action: Frame) -> None:
+    def _set_events(self, session: Session, action: Frame) -> None:
         session.classes = frozenset(action.get("EventMask").split(","))
         self._answer(session, action, Events="On")
 
-    def _list_commands(self, session: _Session, action: Frame) -> None:
+    def _list_commands(self, session: Session, action: Frame) -> None:
         self._answer(session, action, **dict.fromkeys(_COMMANDS, "(Priv: call,reporting,all)"))
 
-    def _list(self, session: _Session, action: Frame, row: str, rows: Sequence[Pairs], end: str) -> None:
+    def _list(self, session: Session, action: Frame, row: str, rows: Sequence[Pairs], end: str) -> None:
         self._answer(session, action, EventList="start", Message="A list will follow")
         named = ("ActionID", action.action_id)
         for pairs in rows:
             session.say([("Event", row), named, *pairs])
         session.say([("Event", end), named, ("EventList", "Complete"), ("ListItems", str(len(rows)))])
 
-    def _show_channels(self, session: _Session, action: Frame) -> None:
+    def _show_channels(self, session: Session, action: Frame) -> None:
         rows = []
         for call in self.exchange.calls.values():
             for channel in call.channels:
@@ -302,7 +303,7 @@ class Simulator:
                 rows.append([*channel.pairs(), ("Duration", age), ("BridgeId", channel.bridge)])
         self._list(session, action, "CoreShowChannel", rows, "CoreShowChannelsComplete")
 
-    def _show_queues(self, session: _Session, action: Frame) -> None:
+    def _show_queues(self, session: Session, action: Frame) -> None:
         rows = [
             [
                 ("Queue", QUEUE),
@@ -319,11 +320,14 @@ class Simulator:
 
     # — click-to-call —
 
-    def _originate(self, session: _Session, action: Frame) -> None:
+    def _originate(self, session: Session, action: Frame) -> None:
         extension = action.get("Channel").partition("/")[2]
         self._answer(session, action, Message="Originate successfully queued")
         if extension not in self.exchange.agents:
             self._originated(action, None, "0")
+            return
+        if self._telephones.staffed and extension not in self.exchange.free():
+            self._originated(action, None, "5")
             return
         number = action.get("CallerID").rpartition("<")[2].rstrip(">")
         context, own_id = action.get("Context"), action.get("ChannelId")
@@ -337,13 +341,15 @@ class Simulator:
         self._timers.add(loop.call_later(patience, self._agent_is_away, call, action))
 
     def _agent_picks_up(self, call: Ongoing) -> None:
+        self._telephones.expect(call.dialled)
         self._originated(self._pending.pop(call.id), call, "4")
         self.exchange.agent_answers(call)
 
     def _agent_is_away(self, call: Ongoing, action: Frame) -> None:
-        if call.id in self.exchange.calls and call.customer is None:
+        if self._pending.pop(call.id, None) is not None and call.id in self.exchange.calls:
             self._originated(action, call, "3")
             self.exchange.hang_up(call)
+            self._telephones.distribute()
 
     def _originated(self, action: Frame, call: Ongoing | None, reason: str) -> None:
         told = [

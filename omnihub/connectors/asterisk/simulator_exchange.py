@@ -12,7 +12,7 @@ Emit = Callable[[str, Pairs], None]
 QUEUE, QUEUE_LINE, DIRECT_LINE, BUSY_LINE = "support", "700", "701", "703"
 _STATES = {"0": "Down", "4": "Ring", "5": "Ringing", "6": "Up", "7": "Busy"}
 _CAUSES = {"0": "Unknown", "16": "Normal Clearing", "17": "User busy", "19": "User alerting, no answer",
-           "26": "Answered elsewhere"}  # fmt: skip
+           "21": "Call Rejected", "26": "Answered elsewhere"}  # fmt: skip
 UNKNOWN = "<unknown>"
 
 
@@ -53,7 +53,8 @@ class Channel:
 
 @dataclass(slots=True, kw_only=True)
 class Ongoing:
-    """One call. `phones` by extension; `outgoing`: an agent called."""
+    """One call. `phones` by extension; `dialled`: the number that an agent calls. `moves`: how often it was
+    transferred. `since` is when it came to stand as it does."""
 
     id: str
     caller: Channel
@@ -65,6 +66,9 @@ class Ongoing:
     answered_at: float = 0.0
     recorded: bool = False
     dialled: str = ""
+    held: bool = False
+    moves: int = 0
+    since: float = 0.0
 
     @property
     def channels(self) -> Sequence[Channel]:
@@ -73,9 +77,12 @@ class Ongoing:
 
 
 class Exchange:
+    """`records_waiting`: from the moment a caller waits, not only once somebody answers."""
+
     def __init__(self, emit: Emit, agents: Sequence[str], clock: Callable[[], float] = time.time) -> None:
         self._emit = emit
         self.agents = tuple(agents)
+        self.records_waiting = True
         self._clock = clock
         self._numbers = itertools.count()
         self.calls: dict[str, Ongoing] = {}
@@ -117,7 +124,7 @@ class Exchange:
         self._emit(event, [*head, *channel.pairs()])
 
     def _meet(self, call: Ongoing, *channels: Channel) -> None:
-        bridge = f"bridge-{call.id}"
+        bridge = f"bridge-{call.id}" + (f"-{call.moves}" if call.moves else "")
         self._emit("BridgeCreate", [("BridgeUniqueid", bridge), ("BridgeNumChannels", "0")])
         for count, channel in enumerate(channels, 1):
             self._bridge("BridgeEnter", channel, bridge, count)
@@ -154,12 +161,12 @@ class Exchange:
 
     def ring(self, number: str, name: str, line: str) -> Ongoing:
         caller = self._channel("trunk", number=number, caller=name, context="from-trunk", exten=line, state="4")
-        call = Ongoing(id=caller.uniqueid, caller=caller)
+        call = Ongoing(id=caller.uniqueid, caller=caller, since=caller.created)
         self.calls[call.id] = call
-        {QUEUE_LINE: self._enqueue, DIRECT_LINE: self._ring_first, BUSY_LINE: self._busy}[line](call)
+        {QUEUE_LINE: self._enqueue, DIRECT_LINE: self._ring_first, BUSY_LINE: self.refuse}[line](call)
         return call
 
-    def _busy(self, call: Ongoing) -> None:
+    def refuse(self, call: Ongoing) -> None:
         self._state(call.caller, "7")
         self._emit("HangupRequest", [*call.caller.pairs(), ("Cause", "17")])
         self._cdr(call, "BUSY", "Busy")
@@ -167,7 +174,8 @@ class Exchange:
 
     def _enqueue(self, call: Ongoing) -> None:
         self._state(call.caller, "6")
-        self.record(call)
+        if self.records_waiting:
+            self.record(call)
         waiting = [one for one in self.calls.values() if one.queued_at and one is not call]
         call.queued_at, call.position = self._clock(), len(waiting) + 1
         count = str(call.position)
@@ -175,14 +183,14 @@ class Exchange:
             "QueueCallerJoin",
             [*call.caller.pairs(), ("Queue", QUEUE), ("Position", count), ("Count", count)],
         )
-        for extension in self._free():
+        for extension in self.free():
             self._call_phone(call, extension, by_queue=True)
 
     def _ring_first(self, call: Ongoing) -> None:
-        for extension in self._free()[:1]:
+        for extension in self.free()[:1]:
             self._call_phone(call, extension, by_queue=False)
 
-    def _free(self) -> Sequence[str]:
+    def free(self) -> Sequence[str]:
         taken = {extension for call in self.calls.values() for extension in call.phones}
         return [extension for extension in self.agents if extension not in taken]
 
@@ -224,7 +232,8 @@ class Exchange:
             self._emit("AgentConnect", told)
         elif caller.state != "6":
             self._state(caller, "6")
-        call.talking_to, call.answered_at = extension, self._clock()
+        call.talking_to, call.since = extension, self._clock()
+        call.answered_at = call.answered_at or call.since
         self._meet(call, phone, caller)
 
     def _leave_queue(self, call: Ongoing) -> None:
@@ -244,7 +253,9 @@ class Exchange:
         if caller_id:
             phone.number = phone.connected = caller_id
             self._emit("NewCallerid", phone.pairs())
-        call = Ongoing(id=phone.uniqueid, caller=phone, dialled=exten, phones={extension: phone})
+        call = Ongoing(
+            id=phone.uniqueid, caller=phone, dialled=exten, phones={extension: phone}, since=phone.created
+        )  # fmt: skip
         self.calls[call.id] = call
         self._dial("DialBegin", None, phone)
         self._state(phone, "5")
@@ -258,7 +269,7 @@ class Exchange:
         phone.exten = call.dialled
         customer = self._channel("trunk", number="", caller="", context="from-trunk", exten="s", linked=call.id)
         customer.number, customer.connected = call.dialled, phone.number
-        call.customer = customer
+        call.customer, call.since = customer, self._clock()
         self._emit("NewCallerid", customer.pairs())
         self._dial("DialBegin", phone, customer)
         self._state(customer, "5")
@@ -269,7 +280,7 @@ class Exchange:
             return
         self._state(call.customer, "6")
         self._dial("DialEnd", call.caller, call.customer, "ANSWER")
-        call.answered_at = self._clock()
+        call.answered_at = call.since = self._clock()
         self._meet(call, call.customer, call.caller)
 
     # — ends —
@@ -292,6 +303,8 @@ class Exchange:
     def hang_up(self, call: Ongoing) -> None:
         self._emit("HangupRequest", call.caller.pairs())
         if call.answered_at:
+            for phone in [one for one in call.phones.values() if one.state == "5"]:
+                self._dial("DialEnd", call.caller, phone, "CANCEL")
             self._part(*call.channels)
             self._cdr(call, "ANSWERED", "Dial")
             self._end(call, "16")

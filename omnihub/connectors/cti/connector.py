@@ -48,7 +48,7 @@ class Connector(BaseConnector[Settings]):
         return Reply(body=orjson.dumps(answer), content_type="application/json")
 
     def parse(self, event: RawEvent) -> Sequence[Inbound]:
-        return (parsing.parse(event.request, Reader(account_id=self.account.id, settings=self.settings)),)
+        return parsing.parse(event.request, Reader(account_id=self.account.id, settings=self.settings))
 
     async def check(self) -> Sequence[Finding]:
         return (self._address(), self._protection())

@@ -10,9 +10,9 @@ import orjson
 
 from omnihub.connectors.cti.bodies import read
 from omnihub.connectors.cti.settings import WITHHELD, Settings
+from omnihub.connectors.numbers import e164, is_withheld
 from omnihub.connectors.reading import Fields, items, text_of
 from omnihub.connectors.telephony.call import clean
-from omnihub.connectors.telephony.telling import e164, is_withheld
 from omnihub.model.errors import Unreadable
 from omnihub.model.raw import RawRequest
 
@@ -90,6 +90,16 @@ def normalised(number: str, settings: Settings) -> str:
     if international and not bare.startswith("0"):
         bare = f"+{bare}"
     return e164(bare, settings.phone_region)
+
+
+def is_internal(heard: Told, settings: Settings) -> bool:
+    """Whether both ends are extensions of our own."""
+    return all(_is_extension(number, settings) for number in (heard.origin, heard.target))
+
+
+def _is_extension(number: str | None, settings: Settings) -> bool:
+    bare = re.sub(r"[\s()\-./]", "", number or "")
+    return bare.isascii() and bare.isdigit() and len(bare) <= settings.extension_digits
 
 
 def is_blocked(heard: Told, settings: Settings) -> bool:

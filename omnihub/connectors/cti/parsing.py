@@ -1,7 +1,7 @@
 """From one hand-over to what it tells of its call: pure, without clock or network."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,16 @@ from typing import Any
 import orjson
 
 from omnihub.connectors.cti import bodies
-from omnihub.connectors.cti.contract import ANSWER, HANGUP, NEW_CALL, Told, is_blocked, normalised, told
+from omnihub.connectors.cti.contract import (
+    ANSWER,
+    HANGUP,
+    NEW_CALL,
+    Told,
+    is_blocked,
+    is_internal,
+    normalised,
+    told,
+)
 from omnihub.connectors.cti.settings import Settings
 from omnihub.connectors.telephony.call import Call, Outcome
 from omnihub.connectors.telephony.telling import amendment_of, handle_of, words_of
@@ -49,14 +58,17 @@ class Moment:
     known: frozenset[str]
 
 
-def parse(request: RawRequest, reader: Reader) -> Inbound:
+def parse(request: RawRequest, reader: Reader) -> Sequence[Inbound]:
+    """Nothing of a call among our own extensions."""
     heard = told(request)
+    if heard.event and is_internal(heard, reader.settings):
+        return ()
     base = _base(heard, request.received_at, reader)
     tell = _MOMENTS.get(heard.event)
     if tell is None:
-        return _unknown(request, heard, base.call, reader)
+        return (_unknown(request, heard, base.call, reader),)
     moment = tell(base, heard, request.received_at, reader.settings)
-    return _amendment(moment, heard, request.received_at, reader)
+    return (_amendment(moment, heard, request.received_at, reader),)
 
 
 def _base(heard: Told, at: datetime, reader: Reader) -> Moment:

@@ -1,10 +1,11 @@
 import ipaddress
 import re
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
+from omnihub.connectors.fields import shown
 
 WITHHELD = "anonymous"
 _PATTERN = re.compile(r"\+?[0-9]{1,20}\*?")
@@ -12,25 +13,14 @@ _CALLER_ID = re.compile(r"\+?[0-9]{3,20}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]*")
 
 
-def _shown(
-    title: str, title_zh: str, group: str, help_en: str = "", help_zh: str = "", *, advanced: bool = False,
-    **more: Any,
-) -> Any:  # fmt: skip
-    """A field with its words; `more` goes to pydantic's Field."""
-    extra: dict[str, JsonValue] = {
-        "title_zh": title_zh, "description_zh": help_zh, "group": group, "advanced": advanced,
-    }  # fmt: skip
-    return Field(title=title, description=help_en, json_schema_extra=extra, **more)
-
-
 class Settings(ChannelSettings):
-    phone_region: str = _shown(
+    phone_region: str = shown(
         "Country of the line", "线路所属国家", "numbers",
         "Two letters, such as DE or CN; for numbers without country code.",
         "两个字母，例如 DE 或 CN；用于不带国家代码的号码。",
         default="DE", pattern=r"^[A-Z]{2}$",
     )  # fmt: skip
-    numbers: Literal["international", "national"] = _shown(
+    numbers: Literal["international", "national"] = shown(
         "Numbers without +", "不带 + 的号码", "numbers",
         "international: they begin with the country code, as 4930609854180. national: as dialled within the "
         "country. One that begins with 0 is always taken as dialled, one with 00 as international.",
@@ -38,32 +28,33 @@ class Settings(ChannelSettings):
         "以 0 开头的号码始终按国内拨号处理，以 00 开头的按国际号码处理。",
         default="international",
     )  # fmt: skip
-    extension_digits: int = _shown(
+    extension_digits: int = shown(
         "Longest extension", "分机号最长位数", "numbers",
-        "Numbers of so many digits are extensions of your own, and never customers of that number.",
-        "不超过此位数的号码视为内部分机，不会作为客户号码。",
+        "Numbers of so many digits are extensions of your own, and never customers of that number. Calls "
+        "between them are not shown.",
+        "不超过此位数的号码视为内部分机，不会作为客户号码。分机之间的通话不显示。",
         default=6, ge=0, le=8,
     )  # fmt: skip
-    secret: SecretStr = _shown(
+    secret: SecretStr = shown(
         "Secret header", "密钥请求头", "protection",
         "The phone system sends it as X-Omnihub-Secret. Empty: the address alone is enough.",
         "电话系统以 X-Omnihub-Secret 请求头发送。留空：仅凭地址即可。",
         default=SecretStr(""),
     )  # fmt: skip
-    basic_user: str = _shown(
+    basic_user: str = shown(
         "User", "用户名", "protection",
         "For phone systems that sign in with user and password (HTTP Basic).",
         "用于以用户名和密码登录（HTTP Basic）的电话系统。",
         default="", max_length=100, pattern=r"^[^:\x00-\x1f]*$",
     )  # fmt: skip
-    basic_password: SecretStr = _shown("Password", "密码", "protection", default=SecretStr(""))
-    networks: list[str] = _shown(
+    basic_password: SecretStr = shown("Password", "密码", "protection", default=SecretStr(""))
+    networks: list[str] = shown(
         "Addresses of the phone system", "电话系统的地址", "protection",
         "Such as 192.0.2.10 or 192.0.2.0/24, one in a line. Empty: any.",
         "例如 192.0.2.10 或 192.0.2.0/24，每行一个。留空：不限。",
         default=[], max_length=50, advanced=True,
     )  # fmt: skip
-    blocked: list[str] = _shown(
+    blocked: list[str] = shown(
         "Turn away", "拒接号码", "answers",
         "Numbers with country code, as +4930123456; +4930* for all that begin so; anonymous for withheld "
         "numbers. The caller hears that the line is busy.",
@@ -71,18 +62,18 @@ class Settings(ChannelSettings):
         "来电者会听到忙音。",
         default=[], max_length=1000,
     )  # fmt: skip
-    caller_ids: list[str] = _shown(
+    caller_ids: list[str] = shown(
         "Caller id by destination", "按目的地显示的主叫号码", "answers",
         "A beginning and the number to show, as +41*=+41445550100, one in a line; the longest that fits counts.",
         "号码开头和要显示的号码，如 +41*=+41445550100，每行一个；以最长匹配为准。",
         default=[], max_length=500,
     )  # fmt: skip
-    default_caller_id: str = _shown(
+    default_caller_id: str = shown(
         "Caller id elsewhere", "其他情况下的主叫号码", "answers",
         "Empty: the phone system decides.", "留空：由电话系统决定。",
         default="",
     )  # fmt: skip
-    ids_start_again: bool = _shown(
+    ids_start_again: bool = shown(
         "Call ids start again", "通话 ID 会重新开始", "advanced",
         "For phone systems that number their calls from 1 after a restart: a call is then known by its id and "
         "its day (UTC). Calls over midnight fall in two.",

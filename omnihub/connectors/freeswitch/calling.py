@@ -5,39 +5,36 @@ in braces are separated by commas and the words by blanks, so that nothing but w
 """
 
 import asyncio
-import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from omnihub.connectors.contract import Dialled
 from omnihub.connectors.freeswitch.line import Line, Server, opened
 from omnihub.connectors.freeswitch.settings import Settings
 from omnihub.connectors.freeswitch.wire import command
-from omnihub.model.errors import Invalid, Refused, TryLater, Uncertain
+from omnihub.connectors.telephony.dialling import Order
+from omnihub.model.errors import Refused, TryLater, Uncertain
 
 # Beyond the ringing: for the job's own way.
 SPARE_SECONDS = 10.0
-_NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
-_EXTENSION = re.compile(r"[A-Za-z0-9_.+\-]{1,64}")
-_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
-_CALL_ID = re.compile(r"[A-Za-z0-9\-]{8,64}")
-_CALLER_ID = re.compile(r"(\+?[0-9]{2,20})?")
-_DECORATION = re.compile(r"[ \u00a0()./\-]")
 # The agent's telephone could not be reached: that is an answer, not a refusal.
-_NOT_PICKED_UP = frozenset(
-    {"NO_ANSWER", "NO_USER_RESPONSE", "USER_BUSY", "CALL_REJECTED", "ORIGINATOR_CANCEL", "USER_NOT_REGISTERED",
-     "SUBSCRIBER_ABSENT", "ALLOTTED_TIMEOUT", "PROGRESS_TIMEOUT"}
-)  # fmt: skip
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Originated:
-    """`agent_answered` says nothing of the customer, who is rung only now: the call itself tells that, under
-    `call_id`. `reason` is FreeSWITCH's word where the agent did not pick up."""
-
-    call_id: str
-    agent_answered: bool
-    reason: str = ""
-    words: str = ""
+_AWAY, _BUSY, _GONE = (
+    "the agent's telephone was not picked up",
+    "the agent's telephone is busy",
+    "there is no such telephone, or it is not connected",
+)
+_NOT_PICKED_UP: Mapping[str, str] = {
+    "NO_ANSWER": _AWAY,
+    "NO_USER_RESPONSE": _AWAY,
+    "ORIGINATOR_CANCEL": _AWAY,
+    "ALLOTTED_TIMEOUT": _AWAY,
+    "PROGRESS_TIMEOUT": _AWAY,
+    "CALL_REJECTED": _AWAY,
+    "USER_BUSY": _BUSY,
+    "USER_NOT_REGISTERED": _GONE,
+    "SUBSCRIBER_ABSENT": _GONE,
+}
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -64,33 +61,20 @@ class Wanted:
         return f"originate {{{braces}}}{self.address} {self.dialled} XML {self.context}"
 
 
-def wanted(
-    settings: Settings, extension: str, number: str, *, context: str, caller_id: str, call_id: str
-) -> Wanted:
-    """Raises Invalid: only what can be a telephone or a number may stand in a command."""
-    bare = _DECORATION.sub("", number)
-    own = call_id or str(uuid.uuid4())
-    for name, value, shape in (
-        ("channel", extension, _EXTENSION),
-        ("exten", bare, _NUMBER),
-        ("context", context or settings.dial_context, _WORD),
-        ("caller_id", caller_id or settings.caller_id, _CALLER_ID),
-        ("call_id", own, _CALL_ID),
-    ):
-        if not shape.fullmatch(value):
-            raise Invalid(f"this cannot be called: {name}", {name: "letters, digits and . _ - only"})
+def wanted(settings: Settings, order: Order) -> Wanted:
+    """Nothing goes into the command but what was checked, here or with the settings."""
     return Wanted(
-        call_id=own,
-        address=settings.phone_address.replace("{extension}", extension),
-        customer=bare,
-        dialled=settings.dial_prefix + bare,
-        context=context or settings.dial_context,
-        caller_id=caller_id or settings.caller_id,
+        call_id=order.call_id,
+        address=settings.phone_address.replace("{extension}", order.extension),
+        customer=order.number,
+        dialled=order.number if settings.house.has(order.number) else settings.dial_prefix + order.number,
+        context=settings.dial_context,
+        caller_id=settings.caller_id,
         seconds=settings.ring_seconds,
     )
 
 
-async def originate(server: Server, call: Wanted) -> Originated:
+async def dial(server: Server, call: Wanted) -> Dialled:
     """Waits for the agent's telephone. Raises Refused in FreeSWITCH's own words, TryLater where it was not
     asked, Uncertain where it was and then says nothing more."""
     job = str(uuid.uuid4())
@@ -119,11 +103,11 @@ async def _result(line: Line, job: str) -> str:
                 return event.body.strip()
 
 
-def _read(result: str, call: Wanted) -> Originated:
+def _read(result: str, call: Wanted) -> Dialled:
     if result.startswith("+OK"):
-        return Originated(call_id=result.removeprefix("+OK").strip() or call.call_id, agent_answered=True)
+        # A dial string that leads to several telephones is told of under another id than ours.
+        return Dialled(call_id=result.removeprefix("+OK").strip() or call.call_id, picked_up=True)
     reason = result.removeprefix("-ERR").strip()
     if reason not in _NOT_PICKED_UP:
         raise Refused(f"FreeSWITCH could not make the call: {reason}")
-    words = f"the agent's telephone was not picked up: {reason}"
-    return Originated(call_id=call.call_id, agent_answered=False, reason=reason, words=words)
+    return Dialled(call_id=call.call_id, picked_up=False, words=f"{_NOT_PICKED_UP[reason]} ({reason})")

@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 
-from omnihub.connectors.contract import BaseConnector, Desk, Finding
+from omnihub.connectors.contract import BaseConnector, Desk, Dialled, Finding
 from omnihub.connectors.freeswitch import calling, checking, recordings
-from omnihub.connectors.freeswitch.calling import Originated
 from omnihub.connectors.freeswitch.listening import SOURCE, Listener, key_of
 from omnihub.connectors.freeswitch.settings import Settings
 from omnihub.connectors.reading import read_json
 from omnihub.connectors.telephony.call import Call, from_json
+from omnihub.connectors.telephony.dialling import checked
 from omnihub.connectors.telephony.telling import amendment_of
 from omnihub.model.errors import Unverified
 from omnihub.model.inbound import FetchedMedia, Inbound, LentMedia
@@ -25,13 +25,13 @@ class Connector(BaseConnector[Settings]):
         return key_of(_read(request))
 
     def parse(self, event: RawEvent) -> Sequence[Inbound]:
-        call = _read(event.request)
+        call = self.settings.lines_told.allowed(_read(event.request))
         lent = recordings.lent(call, self.settings)
         told = amendment_of(
             call,
             channel=self.manifest.key,
             account_id=self.account.id,
-            region=self.settings.region,
+            region=self.settings.lines_told.region_of(call.line),
             recording=lent,
             files=lent is not None,
         )
@@ -40,16 +40,12 @@ class Connector(BaseConnector[Settings]):
     async def fetch(self, media: LentMedia) -> FetchedMedia:
         return await recordings.fetch(self.toolbox.http, media, self.settings)
 
-    async def originate(
-        self, channel: str, exten: str, *, context: str = "", caller_id: str = "", call_id: str = ""
-    ) -> Originated:
-        """`channel`: an agent's extension. Returns once their telephone was picked up, or was not. Raises
-        Invalid, Refused, TryLater or Uncertain."""
-        call = calling.wanted(self.settings, channel, exten, context=context, caller_id=caller_id, call_id=call_id)
-        return await calling.originate(self.settings.server, call)
+    async def dial(self, extension: str, number: str, *, call_id: str) -> Dialled:
+        call = calling.wanted(self.settings, checked(extension, number, call_id))
+        return await calling.dial(self.settings.server, call)
 
     async def listen(self, desk: Desk) -> None:
-        await Listener(desk, self.settings.server, self.settings.house, self.toolbox.now).run()
+        await Listener(desk, self.settings, self.toolbox.now).run()
 
     async def check(self) -> Sequence[Finding]:
         return await checking.findings(self.settings)

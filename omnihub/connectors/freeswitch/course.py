@@ -168,11 +168,13 @@ def state_of(side: Leg | None, talks: Sequence[Talk], family: Family, queue: Que
         return "held" if _is_held([side, family.near.get(current.leg)], current.began) else "talking"
     if answered:
         # Parted a moment before the end, or on the way to somebody else.
-        return "ringing" if any(_is_ringing(leg) for leg in family.others) else "talking"
-    return "queued" if queue.joined and not queue.left else "ringing"
+        return "ringing" if any(is_ringing(leg) for leg in family.others) else "talking"
+    # A telephone that rings says more than the queue it rings for; once it stops, the caller waits on.
+    offered = any(not leg.is_incoming and not leg.hangup for leg in family.others)
+    return "queued" if queue.joined and not queue.left and not offered else "ringing"
 
 
-def _is_ringing(leg: Leg) -> bool:
+def is_ringing(leg: Leg) -> bool:
     return not leg.is_incoming and not leg.answered and not leg.hangup
 
 

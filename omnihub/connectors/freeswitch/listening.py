@@ -13,9 +13,9 @@ import orjson
 import structlog
 
 from omnihub.connectors.contract import Desk
-from omnihub.connectors.freeswitch.course import House
-from omnihub.connectors.freeswitch.line import Line, Server, opened
+from omnihub.connectors.freeswitch.line import Line, opened
 from omnihub.connectors.freeswitch.notes import Note, gone, listed, moment, note_of
+from omnihub.connectors.freeswitch.settings import Settings
 from omnihub.connectors.freeswitch.switchboard import Switchboard
 from omnihub.connectors.freeswitch.wire import Event, read_json_event
 from omnihub.connectors.telephony.call import Call, to_json
@@ -42,10 +42,11 @@ _UUID = re.compile(r"[A-Za-z0-9\-]{1,64}")
 
 
 class Listener:
-    def __init__(self, desk: Desk, server: Server, house: House, now: Callable[[], datetime]) -> None:
+    def __init__(self, desk: Desk, settings: Settings, now: Callable[[], datetime]) -> None:
         self._desk = desk
-        self._server = server
-        self._board = Switchboard(house)
+        self._server = settings.server
+        self._lines = settings.lines_told
+        self._board = Switchboard(settings.house)
         self._now = now
         self._clock = asyncio.get_running_loop().time
         self._heard_at = now()
@@ -146,7 +147,7 @@ class Listener:
         if calls:
             if self._board.is_new(calls) or self._clock() - self._saved_at >= SAVE_SECONDS:
                 await _patiently(self._save)
-            requests = [request_of(call, self._now()) for call in calls]
+            requests = [request_of(self._lines.heard(call), self._now()) for call in calls]
             await _patiently(lambda: self._desk.journal(requests))
         self._board.told(calls)
 

@@ -1,34 +1,22 @@
 import re
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
+from omnihub.connectors.fields import shown
 from omnihub.connectors.freeswitch.course import House
 from omnihub.connectors.freeswitch.line import Server
+from omnihub.connectors.telephony.lines import NOTICE_LIMIT, VERSION_LIMIT, Line, Lines
 
 _ONE_LINE = r"^[^\r\n\x00]*$"
 
 
-def _shown(
-    title: str, title_zh: str, group: str, *, help_en: str = "", help_zh: str = "", advanced: bool = False,
-    **more: Any,
-) -> Any:  # fmt: skip
-    """A field with its words; `more` goes to pydantic's Field."""
-    extra: dict[str, JsonValue] = {
-        "title_zh": title_zh,
-        "description_zh": help_zh,
-        "group": group,
-        "advanced": advanced,
-    }
-    return Field(title=title, description=help_en, json_schema_extra=extra, **more)
-
-
 class Settings(ChannelSettings):
-    host: str = _shown("FreeSWITCH address", "FreeSWITCH 地址", "connection", pattern=r"^[^\s]{1,253}$")
-    port: int = _shown("Event socket port", "事件套接字端口", "connection", default=8021, ge=1, le=65535)
-    user: str = _shown(
+    host: str = shown("FreeSWITCH address", "FreeSWITCH 地址", "connection", pattern=r"^[^\s]{1,253}$")
+    port: int = shown("Event socket port", "事件套接字端口", "connection", default=8021, ge=1, le=65535)
+    user: str = shown(
         "User",
         "用户",
         "connection",
@@ -38,9 +26,9 @@ class Settings(ChannelSettings):
         help_zh="目录中的 user@domain。留空则使用事件套接字自身的密码。",
         advanced=True,
     )
-    password: SecretStr = _shown("Password", "密码", "connection")
+    password: SecretStr = shown("Password", "密码", "connection")
 
-    region: str = _shown(
+    region: str = shown(
         "Country of phone numbers",
         "电话号码所属国家",
         "numbers",
@@ -49,7 +37,17 @@ class Settings(ChannelSettings):
         help_en="Two letters; for numbers without +",
         help_zh="两个字母；用于没有 + 的号码",
     )
-    extensions: str = _shown(
+    lines: tuple[Line, ...] = shown(
+        "Lines that differ",
+        "单独设置的线路",
+        "numbers",
+        "By the number that was dialled: another country, no recordings, another notice",
+        "按被叫号码区分：其他国家/地区、不录音、不同的告知内容",
+        default=(),
+        max_length=200,
+        advanced=True,
+    )
+    extensions: str = shown(
         "Extensions",
         "分机号码",
         "numbers",
@@ -57,7 +55,7 @@ class Settings(ChannelSettings):
         help_en="A pattern of your own numbers, as a regular expression. Calls between them are not kept.",
         help_zh="内部号码的正则表达式。内部号码之间的通话不保存。",
     )
-    outside_contexts: list[str] = _shown(
+    outside_contexts: list[str] = shown(
         "Contexts of calls from outside",
         "外线呼入的上下文",
         "numbers",
@@ -67,7 +65,7 @@ class Settings(ChannelSettings):
         advanced=True,
     )
 
-    phone_address: str = _shown(
+    phone_address: str = shown(
         "How an agent's phone is rung",
         "呼叫客服分机的方式",
         "calling",
@@ -76,14 +74,14 @@ class Settings(ChannelSettings):
         help_en="A dial string; {extension} is filled in.",
         help_zh="拨号串，{extension} 会自动替换。",
     )
-    dial_context: str = _shown(
+    dial_context: str = shown(
         "Dial plan context of outgoing calls",
         "外呼的拨号方案上下文",
         "calling",
         default="default",
         pattern=r"^[A-Za-z0-9_.\-]{1,80}$",
     )
-    dial_prefix: str = _shown(
+    dial_prefix: str = shown(
         "Prefix of outgoing calls",
         "外呼前缀",
         "calling",
@@ -92,7 +90,7 @@ class Settings(ChannelSettings):
         help_en="What the dial plan wants before an outside number, such as 9.",
         help_zh="拨打外线前需要的号码，例如 9。",
     )
-    caller_id: str = _shown(
+    caller_id: str = shown(
         "Number that customers see",
         "客户看到的号码",
         "calling",
@@ -101,18 +99,18 @@ class Settings(ChannelSettings):
         help_en="Empty: the dial plan decides.",
         help_zh="留空则由拨号方案决定。",
     )
-    ring_seconds: int = _shown(
+    ring_seconds: int = shown(
         "How long the agent's phone rings (seconds)", "客服分机振铃时间（秒）", "calling", default=30, ge=5, le=120
     )
 
-    recordings_path: str = _shown(
+    recordings_path: str = shown(
         "Folder of the recordings on the FreeSWITCH machine",
         "FreeSWITCH 上的录音目录",
         "recordings",
         default="/var/lib/freeswitch/recordings",
         pattern=_ONE_LINE,
     )
-    recordings_url: str = _shown(
+    recordings_url: str = shown(
         "Web address of that folder",
         "该目录的网址",
         "recordings",
@@ -121,13 +119,13 @@ class Settings(ChannelSettings):
         help_en="Where a web server serves the recordings. Empty: only their names are kept.",
         help_zh="提供录音下载的网址。留空则只保存文件名。",
     )
-    recordings_user: str = _shown(
+    recordings_user: str = shown(
         "User name there", "该网址的用户名", "recordings", default="", pattern=_ONE_LINE, advanced=True
     )
-    recordings_password: SecretStr = _shown(
+    recordings_password: SecretStr = shown(
         "Password there", "该网址的密码", "recordings", default=SecretStr(""), advanced=True
     )
-    recording_max_mb: int = _shown(
+    recording_max_mb: int = shown(
         "Largest recording, in MB",
         "录音文件大小上限（MB）",
         "recordings",
@@ -135,6 +133,19 @@ class Settings(ChannelSettings):
         ge=1,
         le=1000,
         advanced=True,
+    )
+    consent_notice: str = shown(
+        "Recording notice",
+        "录音告知内容",
+        "recordings",
+        "What callers are told before they are recorded; kept with every recorded call",
+        "录音前向来电者播报的内容；随每通录音电话保存",
+        default="",
+        max_length=NOTICE_LIMIT,
+        widget="textarea",
+    )
+    consent_version: str = shown(
+        "Version of the notice", "告知内容版本", "recordings", default="", max_length=VERSION_LIMIT
     )
 
     @field_validator("password")
@@ -170,6 +181,10 @@ class Settings(ChannelSettings):
     @property
     def server(self) -> Server:
         return Server(host=self.host, port=self.port, password=self.password.get_secret_value(), user=self.user)
+
+    @property
+    def lines_told(self) -> Lines:
+        return Lines(region=self.region, notice=self.consent_notice, version=self.consent_version, own=self.lines)
 
     @property
     def house(self) -> House:

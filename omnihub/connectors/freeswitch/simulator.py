@@ -125,6 +125,7 @@ class _Socket:
 
 class Simulator:
     """Faults: `torn_every` so many bytes a write, `is_mute`, `lets_nobody_in`, and `drop` for a broken line.
+    `picks_up`: the agent whom `originate` rings; `why_not` is the cause where not.
     `play` runs scripts on the switch's own clock, without waiting."""
 
     def __init__(self, folder: Path, *, torn_every: int = 0) -> None:
@@ -133,6 +134,7 @@ class Simulator:
         self.is_mute = False
         self.lets_nobody_in = False
         self.picks_up = True
+        self.why_not = "NO_ANSWER"
         self.asked: list[str] = []
         self.log: list[Headers] = []
         self.port = 0
@@ -240,7 +242,7 @@ class Simulator:
             channel_id=made, picks_up=self.picks_up,
         )  # fmt: skip
         self.play([script])
-        self.switch.job(job, command, f"+OK {made}" if self.picks_up else "-ERR NO_ANSWER")
+        self.switch.job(job, command, f"+OK {made}" if self.picks_up else f"-ERR {self.why_not}")
 
     # — calls —
 

@@ -35,6 +35,7 @@ def tell(family: Family) -> Call | None:
         line=clean(_line(family, direction)),
         queue=clean(queue.name),
         agents=_agents(family, direction, queue, talks),
+        ringing=() if ended or answered else _ringing(family),
         answered_by=_answered_by(family, talks) if answered else "",
         transfers=_transfers(family, side, talks) if side and answered else (),
         started_at=moment(began),
@@ -114,6 +115,11 @@ def _agents(family: Family, direction: Direction, queue: Queue, talks: Sequence[
         rung = [name for name in (family.root.far_end, *rung) if name in ours]
     rang = [*rung, *queue.offered, *(_extension(family, talk.leg) for talk in talks)]
     return tuple(dict.fromkeys(name for one in rang if (name := clean(one))))[:_MOST]
+
+
+def _ringing(family: Family) -> tuple[str, ...]:
+    rings = [leg.far_end for leg in sorted(family.others, key=Leg.first_heard) if course.is_ringing(leg)]
+    return tuple(dict.fromkeys(name for one in rings if (name := clean(one))))
 
 
 def _answered_by(family: Family, talks: Sequence[Talk]) -> str:

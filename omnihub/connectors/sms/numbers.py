@@ -2,8 +2,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import phonenumbers
-
+from omnihub.connectors.numbers import e164
 from omnihub.model.inbound import Handle
 
 WHATSAPP = "whatsapp:"
@@ -32,18 +31,6 @@ class Sender:
     handle: Handle
     whatsapp: bool = False
     hidden: bool = False
-
-
-def e164(text: str, region: str) -> str:
-    """ "" where this is no telephone number. `region`: two letters, for numbers without a plus sign."""
-    try:
-        number = phonenumbers.parse(text[:40], region)
-    except phonenumbers.NumberParseException:
-        return ""
-    # With a country code, numbers of a plan newer than the library's are taken; without one only known ones,
-    # as a short code or a name may look like a number.
-    known = phonenumbers.is_possible_number if text.startswith("+") else phonenumbers.is_valid_number
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if known(number) else ""
 
 
 def is_short_code(text: str) -> bool:

@@ -7,7 +7,8 @@ from pydantic import SecretStr, field_validator, model_validator
 
 from omnihub.connectors.contract import ChannelSettings
 from omnihub.connectors.fields import shown
-from omnihub.connectors.sms.numbers import e164, is_short_code
+from omnihub.connectors.numbers import e164
+from omnihub.connectors.sms.numbers import is_short_code
 
 # YES and CONTINUE opt in as well, but they are also what people answer to a question.
 STOP_WORDS = ("STOP", "STOPALL", "UNSUBSCRIBE", "END", "QUIT", "CANCEL", "REVOKE", "OPTOUT")

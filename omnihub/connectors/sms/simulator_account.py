@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from omnihub.connectors.sms.numbers import WHATSAPP, e164
+from omnihub.connectors.numbers import e164
+from omnihub.connectors.sms.numbers import WHATSAPP
 from omnihub.connectors.sms.segments import count_segments
 from omnihub.connectors.sms.statuses import MEANINGS
 

@@ -43,7 +43,8 @@ class Consent:
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Call:
     """`customer` is the raw number as the provider gave it, "" where it was withheld. `line` is our number or
-    extension that was dialled. `agents` are all extensions or users that rang, in order. `cause` is the
+    extension that was dialled. `agents` are all extensions or users that rang, in order;
+    `ringing` those that do now, empty where the provider does not say. `cause` is the
     provider's word for the end. `recording` names the file at the provider. `outcome` stays "" while nothing
     is decided; "answered" is known as soon as somebody talks. `sequence` orders the snapshots of one call.
     """
@@ -58,6 +59,7 @@ class Call:
     queue: str = ""
     position: int = 0
     agents: tuple[str, ...] = ()
+    ringing: tuple[str, ...] = ()
     answered_by: str = ""
     transfers: tuple[Transfer, ...] = ()
     started_at: datetime | None = None
@@ -83,6 +85,7 @@ def to_json(call: Call) -> dict[str, Any]:
         "queue": call.queue,
         "position": call.position,
         "agents": list(call.agents),
+        "ringing": list(call.ringing),
         "answered_by": call.answered_by,
         "transfers": [{"from": one.origin, "to": one.to, "kind": one.kind} for one in call.transfers],
         "started_at": _written(call.started_at),
@@ -114,6 +117,7 @@ def from_json(fields: Fields) -> Call:
         queue=_line(fields, "queue"),
         position=_whole(fields, "position"),
         agents=_words(fields, "agents"),
+        ringing=_words(fields, "ringing"),
         answered_by=_line(fields, "answered_by"),
         transfers=tuple(_transfer(one) for one in items(fields, "transfers")[:_MOST] if isinstance(one, dict)),
         started_at=_moment(fields, "started_at"),

@@ -2,40 +2,17 @@
 
 import mimetypes
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-import phonenumbers
-
+from omnihub.connectors.numbers import e164, is_withheld
 from omnihub.connectors.telephony.call import Call, clean, to_json
 from omnihub.model.inbound import Amendment, Handle, InboundMessage, LentMedia, Participant
 
-# What networks and exchanges write where a caller withholds the number.
-_WITHHELD = frozenset(
-    {"", "anonymous", "private", "restricted", "unavailable", "unknown", "<unknown>", "withheld", "blocked",
-     "asterisk", "s", "+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"}
-)  # fmt: skip
 _LOST = frozenset({"missed", "abandoned", "voicemail", "busy", "no_answer", "failed"})
 _HIDDEN_MARK = "anonymous-"
-
-
-def e164(number: str, region: str) -> str:
-    """ "" where this is no telephone number of the public network. `region`: two letters, for numbers without
-    a plus sign."""
-    if number.strip().lower() in _WITHHELD:
-        return ""
-    try:
-        read = phonenumbers.parse(number[:40], region or None)
-    except phonenumbers.NumberParseException:
-        return ""
-    # With a country code, numbers of a plan newer than the library's are taken; without one only known ones,
-    # as an extension may look like a number.
-    known = phonenumbers.is_possible_number if number.startswith("+") else phonenumbers.is_valid_number
-    return phonenumbers.format_number(read, phonenumbers.PhoneNumberFormat.E164) if known(read) else ""
-
-
-def is_withheld(number: str) -> bool:
-    return number.strip().lower() in _WITHHELD
+_ANONYMOUS = "匿名来电 / Anonymous"
 
 
 def handle_of(call: Call, *, channel: str, account_id: str, region: str) -> Handle:
@@ -43,7 +20,7 @@ def handle_of(call: Call, *, channel: str, account_id: str, region: str) -> Hand
     number = e164(call.customer, region)
     if number:
         return Handle(key=f"phone:{number}", name=call.customer_name)
-    named = call.customer_name or ("" if is_withheld(call.customer) else call.customer)
+    named = call.customer_name or call.customer or _ANONYMOUS
     return Handle(key=f"{channel}:{account_id}:{_HIDDEN_MARK}{quote(call.id, safe='@._-')}", name=named)
 
 
@@ -57,6 +34,9 @@ def amendment_of(
     The customer is the sender of outgoing calls, too: `extra` says who called whom. A call of ours is no
     answer as long as nobody has picked up.
     """
+    if is_withheld(call.customer):
+        name = "" if is_withheld(call.customer_name) else call.customer_name
+        call = replace(call, customer="", customer_name=name)
     sender = handle_of(call, channel=channel, account_id=account_id, region=region)
     text = words_of(call, e164(call.customer, region))
     lost = call.state == "ended" and call.direction == "in" and call.outcome in _LOST
@@ -109,7 +89,7 @@ def words_of(call: Call, number: str) -> str:
 
 
 def _who(call: Call, number: str) -> str:
-    shown = number or ("" if is_withheld(call.customer) else call.customer)
+    shown = number or call.customer
     if not shown:
         return call.customer_name or "an anonymous number"
     name = clean(call.customer_name)

@@ -1,7 +1,8 @@
 from collections.abc import Callable, Mapping, Sequence
 
-from omnihub.connectors.contract import BaseConnector, Finding
-from omnihub.connectors.twilio_voice import checking, parsing, recordings, signature, twiml
+from omnihub.connectors.contract import BaseConnector, Dialled, Finding
+from omnihub.connectors.telephony.dialling import checked
+from omnihub.connectors.twilio_voice import calling, checking, parsing, recordings, signature, twiml
 from omnihub.connectors.twilio_voice.form import read_form
 from omnihub.connectors.twilio_voice.kinds import FINAL, Heard, Kind, heard
 from omnihub.connectors.twilio_voice.parsing import Reader
@@ -63,6 +64,10 @@ class Connector(BaseConnector[Settings]):
     async def fetch(self, media: LentMedia) -> FetchedMedia:
         return await recordings.fetch(self.toolbox.http, self.settings, media)
 
+    async def dial(self, extension: str, number: str, *, call_id: str) -> Dialled:
+        call = calling.wanted(self.settings, checked(extension, number, call_id))
+        return await calling.dial(self.toolbox.http, self.settings, self._script, call)
+
     async def check(self) -> Sequence[Finding]:
         return await checking.check(self.toolbox.http, self.settings, self.door)
 
@@ -84,4 +89,7 @@ _ANSWERS: Mapping[Kind, Callable[[Script, Heard], str]] = {
     "incoming": _answer_call,
     "dial": _answer_dial,
     "voicemail": lambda script, said: twiml.hang_up(),
+    "connect": lambda script, said: script.connect(said.caller or _NOBODY),
+    "notice": lambda script, said: script.notice(said.caller or _NOBODY),
+    "called": lambda script, said: twiml.hang_up(),
 }

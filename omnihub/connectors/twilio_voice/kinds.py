@@ -5,18 +5,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from omnihub.connectors.twilio_voice.twiml import CUSTOMER, LEFT, LINE, Caller
+from omnihub.connectors.telephony.dialling import is_call_id
+from omnihub.connectors.twilio_voice.twiml import AGENT, CUSTOMER, LEFT, LINE, PLACED, Caller
 from omnihub.model.errors import NotFound, Unreadable
 from omnihub.model.raw import RawRequest
 
-Kind = Literal["incoming", "status", "leg", "dial", "recording", "voicemail", "unknown"]
+Kind = Literal[
+    "incoming", "status", "leg", "dial", "recording", "voicemail", "unknown",
+    # Of a call that we placed: the agent's leg, what comes next once it is picked up, the customer's leg, what
+    # they hear first, and how the ringing ended.
+    "placed", "connect", "callee", "notice", "called",
+]  # fmt: skip
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 _SID = re.compile(r"[A-Za-z0-9]{2,64}")
 _TAILS: Mapping[str, Kind] = {
     "": "incoming", "status": "status", "leg": "leg", "dial": "dial", "recording": "recording",
-    "voicemail": "voicemail",
+    "voicemail": "voicemail", "placed": "placed", "connect": "connect", "callee": "callee", "notice": "notice",
+    "called": "called",
 }  # fmt: skip
 _STEPPED = frozenset({"leg", "dial"})
+_OF_PLACED = frozenset({"placed", "connect", "callee", "notice", "called"})
 # What tells one hand-over of a kind from the next about the same call.
 _TELLING: Mapping[Kind, tuple[str, ...]] = {
     "incoming": (),
@@ -25,12 +33,18 @@ _TELLING: Mapping[Kind, tuple[str, ...]] = {
     "dial": ("DialCallSid", "DialCallStatus"),
     "recording": ("RecordingSid", "RecordingStatus"),
     "voicemail": ("RecordingSid",),
+    "placed": ("CallStatus", "SequenceNumber"),
+    "connect": (),
+    "callee": ("CallStatus", "SequenceNumber"),
+    "notice": (),
+    "called": ("DialCallSid", "DialCallStatus"),
 }
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Heard:
-    """`call_id`: the customer's call, "" for what is about none. `step`: whose ringing this is about."""
+    """`call_id`: the customer's call, "" for what is about none; ours where we placed it. `step`: whose ringing
+    this is about."""
 
     kind: Kind
     call_id: str
@@ -56,6 +70,8 @@ def heard(request: RawRequest, fields: Mapping[str, str]) -> Heard:
     """Raises NotFound for an address that no call has, Unreadable for what is about nothing."""
     kind, step = _address(request.tail)
     kind = _really(kind, fields)
+    if kind in _OF_PLACED or (kind == "recording" and PLACED in request.query):
+        return _of_placed(request, fields, kind)
     call_id = fields.get("ParentCallSid" if kind == "leg" else "CallSid", "")
     if not _SID.fullmatch(call_id):
         if kind != "incoming" or not fields.get("AccountSid"):
@@ -71,6 +87,20 @@ def heard(request: RawRequest, fields: Mapping[str, str]) -> Heard:
         outgoing=outgoing,
         left_message=request.query.get(LEFT, "") == "1",
     )
+
+
+def _of_placed(request: RawRequest, fields: Mapping[str, str], kind: Kind) -> Heard:
+    """Twilio's own ids differ from leg to leg; the addresses that we gave it carry ours."""
+    query = request.query
+    call_id = query.get(PLACED, "")
+    if not is_call_id(call_id) or not query.get(CUSTOMER):
+        raise Unreadable("this does not say which call it is about")
+    caller = Caller(
+        customer=query[CUSTOMER], line=query.get(LINE, ""), placed=call_id, agent=query.get(AGENT, "")
+    )  # fmt: skip
+    return Heard(
+        kind=kind, call_id=call_id, step=0, fields=fields, caller=caller, outgoing=True, left_message=False
+    )  # fmt: skip
 
 
 def _address(tail: str) -> tuple[Kind, int]:

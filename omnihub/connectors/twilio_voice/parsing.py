@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from omnihub.connectors.telephony.call import Call, Consent, Outcome, clean
+from omnihub.connectors.telephony.call import Call, Outcome, clean
 from omnihub.connectors.telephony.telling import amendment_of, handle_of
 from omnihub.connectors.twilio_voice.form import read_form
 from omnihub.connectors.twilio_voice.kinds import FINAL, Heard, Kind, heard
@@ -21,6 +21,7 @@ from omnihub.model.raw import RawRequest
 
 CHANNEL = "twilio_voice"
 _INCOMING, _WENT_ON, _LEGS, _DIALLED, _LEFT, _OVER, _RECORDED = 10, 11, 100, 400, 800, 900, 950
+_PLACED, _CONNECTED, _NOTIFIED = 10, 20, 30
 # Twilio's SequenceNumber counts each leg for itself; among legs that ring together only the states compare.
 _LEG_ORDER = {"queued": 0, "initiated": 0, "ringing": 1, "in-progress": 2}
 _PER_STEP = 10
@@ -84,15 +85,14 @@ def _incoming(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment
     moment = base.told(state="ringing", started_at=at, agents=_rung(reader, 0), sequence=_INCOMING)
     if name := clean(said.get("CallerName")):
         moment = moment.told(customer_name=name)
-    if settings.records(base.call.line):
-        moment = moment.told(consent=Consent(notice=settings.consent_notice, version=settings.consent_version))
-    return moment
+    consent = settings.consent_of(base.call.line)
+    return moment.told(consent=consent) if consent else moment
 
 
 def _leg(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment:
     status = said.get("CallStatus")
     order = _LEGS + _PER_STEP * said.step + _LEG_ORDER.get(status, 3)
-    agent = clean(said.get("To")) or clean(said.get("Called"))
+    agent = reader.settings.named(clean(said.get("To")) or clean(said.get("Called")))
     if status in ("queued", "initiated", "ringing"):
         return base.told(state="ringing", agents=_rung(reader, said.step) or (agent,), sequence=order)
     if status == "in-progress":
@@ -113,7 +113,7 @@ def _dial(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment:
             moment = moment.told(talked_seconds=seconds)
         steps = reader.script.steps()
         alone = steps[said.step] if said.step < len(steps) else []
-        return moment.told(answered_by=alone[0]) if len(alone) == 1 else moment
+        return moment.told(answered_by=reader.settings.named(alone[0])) if len(alone) == 1 else moment
     if said.get("CallStatus") in FINAL:
         return moment.told(state="ended", ended_at=at, outcome="abandoned")
     if said.step + 1 >= len(reader.script.steps()) and not reader.settings.voicemail:
@@ -142,6 +142,8 @@ def _recording(base: Moment, said: Heard, at: datetime, reader: Reader) -> Momen
     status, sid = said.get("RecordingStatus") or "completed", clean(said.get("RecordingSid"), 64)
     moment = replace(base, call=replace(base.call, state="ended"))
     if status == "completed" and (sid or said.get("RecordingUrl")):
+        if not said.left_message and not reader.settings.lines_told.records(base.call.line):
+            return moment.told(sequence=_RECORDED)
         moment = moment.told(recording=sid, sequence=_RECORDED)
         if said.left_message:
             moment = moment.told(outcome="voicemail")
@@ -156,6 +158,57 @@ def _recording(base: Moment, said: Heard, at: datetime, reader: Reader) -> Momen
     return moment.told(sequence=_WENT_ON)
 
 
+# — calls that we placed —
+
+
+def _placed(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment:
+    """The agent's leg, which lasts as long as the call."""
+    status = said.get("CallStatus")
+    moment = base.told(agents=_caller(said))
+    if status not in FINAL:
+        began = {"started_at": at} if status in ("queued", "initiated") else {}
+        return moment.told(state="ringing", sequence=_PLACED + _LEG_ORDER.get(status, 3), **began)
+    moment = moment.told(state="ended", ended_at=at, cause=status, sequence=_OVER)
+    return moment.told(outcome=_ENDS[status][1]) if status in _ENDS else moment
+
+
+def _connect(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment:
+    return base.told(state="ringing", agents=_caller(said), sequence=_CONNECTED)
+
+
+def _notice(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment:
+    consent = reader.settings.consent_of(base.call.line)
+    return base.told(sequence=_NOTIFIED, **({"consent": consent} if consent else {}))
+
+
+def _callee(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment:
+    status, agent = said.get("CallStatus"), clean(said.caller.agent if said.caller else "")
+    moment = base.told(sequence=_LEGS + _LEG_ORDER.get(status, 3))
+    if status in ("queued", "initiated", "ringing"):
+        return moment.told(state="ringing")
+    if status == "in-progress":
+        return moment.told(state="talking", outcome="answered", answered_by=agent, answered_at=at)
+    talked = _seconds(said.get("CallDuration"))
+    if status == "completed" and talked:
+        return moment.told(outcome="answered", answered_by=agent, talked_seconds=talked)
+    return moment
+
+
+def _called(base: Moment, said: Heard, at: datetime, reader: Reader) -> Moment:
+    status = said.get("DialCallStatus")
+    moment = base.told(state="ended", ended_at=at, sequence=_DIALLED)
+    if status not in _ANSWERED:
+        return moment.told(outcome=_ENDS[status][1]) if status in _ENDS else moment
+    moment = moment.told(outcome="answered", answered_by=clean(said.caller.agent if said.caller else ""))
+    talked = _seconds(said.get("DialCallDuration"))
+    return moment.told(talked_seconds=talked) if talked else moment
+
+
+def _caller(said: Heard) -> tuple[str, ...]:
+    agent = clean(said.caller.agent if said.caller else "")
+    return (agent,) if agent else ()
+
+
 _READ: Mapping[Kind, Callable[[Moment, Heard, datetime, Reader], Moment]] = {
     "incoming": _incoming,
     "leg": _leg,
@@ -163,11 +216,16 @@ _READ: Mapping[Kind, Callable[[Moment, Heard, datetime, Reader], Moment]] = {
     "voicemail": _voicemail,
     "status": _status,
     "recording": _recording,
+    "placed": _placed,
+    "connect": _connect,
+    "notice": _notice,
+    "callee": _callee,
+    "called": _called,
 }
 
 
 def _rung(reader: Reader, step: int) -> tuple[str, ...]:
-    return tuple(agent for together in reader.script.steps()[: step + 1] for agent in together)
+    return tuple(reader.settings.named(one) for together in reader.script.steps()[: step + 1] for one in together)
 
 
 def _lent(said: Heard, sid: str, settings: Settings) -> LentMedia:
@@ -184,8 +242,9 @@ def _lent(said: Heard, sid: str, settings: Settings) -> LentMedia:
 
 
 def _amendment(moment: Moment, at: datetime, reader: Reader) -> Amendment:
+    region = reader.settings.lines_told.region_of(moment.call.line)
     whole = amendment_of(
-        moment.call, channel=CHANNEL, account_id=reader.account_id, region=reader.settings.phone_region,
+        moment.call, channel=CHANNEL, account_id=reader.account_id, region=region,
         recording=moment.media,
     )  # fmt: skip
     assert whole.message is not None

@@ -1,5 +1,6 @@
 """Twilio on loopback: a number that is called, agents who are rung, and the callbacks of it all."""
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from yarl import URL
 from omnihub.connectors.contract import DemoAccount
 from omnihub.connectors.simulation import Loopback
 from omnihub.connectors.twilio_voice.signature import sign
-from omnihub.connectors.twilio_voice.simulator_api import account_of, application
+from omnihub.connectors.twilio_voice.simulator_api import account_of, application, error
 from omnihub.connectors.twilio_voice.simulator_call import DemoCall, Exchange, Pairs, Plan
+from omnihub.connectors.twilio_voice.simulator_outgoing import Outgoing, Refusal
 from omnihub.connectors.twilio_voice.simulator_twiml import Invalid, Verb, read_twiml
 
 NAME = "Demo telephone"
@@ -24,14 +26,15 @@ AGENTS = ("client:anna", "+12025550199", "sip:bao@pbx.example.com")
 # in order: each callback at its moment. late: all after the call, the last one first.
 Order = Literal["in order", "late"]
 _NOTES = {
-    "en": f"Calls to {NUMBER}. They ring Anna, a telephone and Bao together, then go to voicemail.",
-    "zh": f"拨打 {NUMBER} 的来电：Anna、一部电话和 Bao 同时振铃，无人接听则进入语音信箱。",
+    "en": f"Calls to {NUMBER}. They ring Anna (101), a telephone and Bao (102) together, then go to voicemail.",
+    "zh": f"拨打 {NUMBER} 的来电：Anna（101）、一部电话和 Bao（102）同时振铃，无人接听则进入语音信箱。",
 }
 
 
 class Simulator:
     """`times`: how often each callback is posted. `read_seconds`: how long Twilio waits for TwiML. Only a
-    connection that fails is tried again, once; then the fallback address is called."""
+    connection that fails is tried again, once; then the fallback address is called. Faults of the API: `is_mute`
+    takes a call and never answers, `fails_with` answers that status."""
 
     def __init__(
         self,
@@ -51,15 +54,23 @@ class Simulator:
         self._now = now
         self._timeout = aiohttp.ClientTimeout(total=read_seconds, sock_connect=connect_seconds)
         self._http: aiohttp.ClientSession | None = None
-        self._loopback = Loopback(application(self.twilio))
+        self._loopback = Loopback(application(self.twilio, self))
         self._held: list[tuple[str, Pairs]] = []
         self.troubles: list[str] = []
+        self.outgoing = Outgoing(self.twilio, now, self.troubles)
+        self.outgoing.ask, self.outgoing.tell = self._twiml, self._tell
+        self.is_mute = False
+        self.fails_with = 0
+        self._muted = asyncio.Event()
 
     async def start(self) -> None:
         self._http = aiohttp.ClientSession(timeout=self._timeout)
         await self._loopback.start()
+        self.outgoing.base = self.url
 
     async def stop(self) -> None:
+        self._muted.set()
+        await self.outgoing.stop()
         await self._loopback.stop()
         if self._http is not None:
             await self._http.close()
@@ -79,6 +90,7 @@ class Simulator:
             "consent_notice": "This call is recorded to improve our service.",
             "consent_version": "2026-11",
             "recording_format": "wav",
+            "phones": [{"extension": "101", "address": AGENTS[0]}, {"extension": "102", "address": AGENTS[2]}],
             "api_base_url": self.url,
         }
 
@@ -107,6 +119,32 @@ class Simulator:
             await self._post_all(url, pairs)
         self._held.clear()
         return call
+
+    async def outgoing_over(self) -> None:
+        """Until all calls that were placed are over, and all is told of them."""
+        await self.outgoing.over()
+        for url, pairs in reversed(self._held):
+            await self._post_all(url, pairs)
+        self._held.clear()
+
+    # — the API's calls —
+
+    async def create(self, form: Mapping[str, Sequence[str]]) -> web.Response:
+        if self.fails_with:
+            return error(self.fails_with, 20500, "Internal Server Error")
+        try:
+            call = self.outgoing.place(form)
+        except Refusal as refusal:
+            return error(refusal.status, refusal.code, str(refusal))
+        if self.is_mute:
+            await self._muted.wait()
+        return web.json_response({"sid": call.sid, "status": "queued"}, status=201)
+
+    async def look(self, sid: str) -> web.Response:
+        call = self.outgoing.calls.get(sid)
+        if call is None or self.is_mute:
+            return error(404, 20404, "The requested resource was not found")
+        return web.json_response({"sid": call.sid, "status": call.status})
 
     # — to the hub —
 

@@ -2,9 +2,9 @@
 
 import secrets
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -41,7 +41,15 @@ def account_of(numbers: Sequence[str]) -> DemoAccountOfTwilio:
     return DemoAccountOfTwilio(numbers={n: Number(number=n, sid=f"PN{secrets.token_hex(16)}") for n in numbers})
 
 
-def application(twilio: DemoAccountOfTwilio) -> web.Application:
+class Calls(Protocol):
+    """Those that are placed by the API; what it answers is its resource, or its error."""
+
+    async def create(self, form: Mapping[str, Sequence[str]]) -> web.Response: ...
+
+    async def look(self, sid: str) -> web.Response: ...
+
+
+def application(twilio: DemoAccountOfTwilio, calls: Calls) -> web.Application:
     base = f"/{VERSION}/Accounts/{twilio.account_sid}"
     expected = b64encode(f"{twilio.account_sid}:{twilio.auth_token}".encode()).decode()
 
@@ -50,7 +58,7 @@ def application(twilio: DemoAccountOfTwilio) -> web.Application:
         if request.path.startswith("/store/"):
             return web.StreamResponse(status=403) if "Authorization" in request.headers else await handler(request)
         if request.headers.get("Authorization") != f"Basic {expected}":
-            return _error(401, 20003, "Authenticate")
+            return error(401, 20003, "Authenticate")
         answer: web.StreamResponse = await handler(request)
         return answer
 
@@ -66,15 +74,24 @@ def application(twilio: DemoAccountOfTwilio) -> web.Application:
         """The API passes on to a store, which refuses credentials that are not meant for it."""
         sid, _, ending = request.match_info["name"].partition(".")
         if sid not in twilio.recordings or ending not in ("", "wav", "mp3"):
-            return _error(404, 20404, f"The requested resource {request.path} was not found")
+            return error(404, 20404, f"The requested resource {request.path} was not found")
         raise web.HTTPTemporaryRedirect(f"/store/{sid}")
 
     async def store(request: web.Request) -> web.Response:
         return web.Response(body=twilio.recordings[request.match_info["sid"]], content_type="audio/x-wav")
 
+    async def place(request: web.Request) -> web.Response:
+        form = await request.post()
+        return await calls.create({name: [str(one) for one in form.getall(name)] for name in form})
+
+    async def look(request: web.Request) -> web.Response:
+        return await calls.look(request.match_info["sid"])
+
     app = web.Application(middlewares=[signed_in])
     app.router.add_get(f"{base}.json", account)
     app.router.add_get(f"{base}/IncomingPhoneNumbers.json", numbers)
+    app.router.add_post(f"{base}/Calls.json", place)
+    app.router.add_get(f"{base}/Calls/{{sid}}.json", look)
     app.router.add_get(f"{base}/Recordings/{{name}}", recording)
     app.router.add_get("/store/{sid}", store)
     return app
@@ -88,5 +105,5 @@ def _shown(number: Number) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _error(status: int, code: int, words: str) -> web.Response:
+def error(status: int, code: int, words: str) -> web.Response:
     return web.json_response({"code": code, "message": words, "status": status}, status=status)

@@ -53,6 +53,7 @@ def _noun(element: ElementTree.Element) -> Verb:
     if noun.name not in ("Number", "Sip", "Client") or not noun.text:
         raise Invalid(f"12200: invalid noun {noun.name}")
     _address(noun, "statusCallback")
+    _address(noun, "url")
     if not set(noun.given.get("statusCallbackEvent", "").split()) <= _EVENTS:
         raise Invalid("21626: unknown status callback event")
     return noun

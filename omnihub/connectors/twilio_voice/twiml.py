@@ -9,22 +9,27 @@ from twilio.twiml.voice_response import Dial, VoiceResponse
 
 from omnihub.connectors.twilio_voice.settings import Settings
 
-CUSTOMER, LINE, LEFT = "c", "l", "v"
+CUSTOMER, LINE, LEFT, PLACED, AGENT = "c", "l", "v", "o", "a"
 _POST = "POST"
-_LEG_EVENTS = "initiated ringing answered completed"
+LEG_EVENTS = "initiated ringing answered completed"
 _RECORDING_EVENTS = "completed absent"
+# How long a customer rings whom we call.
+_CUSTOMER_SECONDS = 60
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Caller:
     """Recording and leg callbacks do not say whose call they belong to, so their addresses carry it; these
-    are signed with the rest."""
+    are signed with the rest. `placed`: our id of a call that we placed, from `agent`'s extension."""
 
     customer: str
     line: str
+    placed: str = ""
+    agent: str = ""
 
     def query(self, **more: str) -> str:
-        return urlencode({CUSTOMER: self.customer, LINE: self.line, **more}, errors="replace")
+        own = {PLACED: self.placed, AGENT: self.agent} if self.placed else {}
+        return urlencode({CUSTOMER: self.customer, LINE: self.line, **own, **more}, errors="replace")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -38,8 +43,7 @@ class Script:
         """A call comes in."""
         response = VoiceResponse()
         self._tell(response, self.settings.greeting)
-        if self.settings.records(caller.line):
-            self._tell(response, self.settings.consent_notice)
+        self._notify(response, caller)
         self._ring(response, caller, 0)
         return str(response)
 
@@ -51,6 +55,33 @@ class Script:
         else:
             self._ring(response, caller, step + 1)
         return str(response)
+
+    def placed(self, tail: str, caller: Caller) -> str:
+        """The address of a step of a call that we placed."""
+        return f"{self.door}/{tail}?{caller.query()}"
+
+    def connect(self, caller: Caller) -> str:
+        """The agent has picked up: now the customer is rung. Who is recorded hears so before they speak."""
+        response = VoiceResponse()
+        given: dict[str, Any] = {"action": self.placed("called", caller), "method": _POST}
+        given |= {"timeout": _CUSTOMER_SECONDS, "caller_id": caller.line}
+        noun = {"status_callback": self.placed("callee", caller), "status_callback_method": _POST}
+        if self.settings.records(caller.line):
+            given |= {"record": "record-from-answer-dual", **self._recorded(caller)}
+            noun |= {"url": self.placed("notice", caller), "method": _POST}
+        response.dial(**given).number(caller.customer, status_callback_event=LEG_EVENTS, **noun)
+        return str(response)
+
+    def notice(self, caller: Caller) -> str:
+        """The customer has picked up, and is not put through yet."""
+        response = VoiceResponse()
+        self._notify(response, caller)
+        return str(response)
+
+    def _notify(self, response: VoiceResponse, caller: Caller) -> None:
+        consent = self.settings.consent_of(caller.line)
+        if consent is not None:
+            self._tell(response, consent.notice)
 
     def steps(self) -> list[list[str]]:
         """Who rings together, one step after the other."""
@@ -122,7 +153,7 @@ def _add(dial: Dial, agent: str, callback: str) -> None:
         agent.removeprefix("client:"),
         status_callback=callback,
         status_callback_method=_POST,
-        status_callback_event=_LEG_EVENTS,
+        status_callback_event=LEG_EVENTS,
     )
 
 

@@ -3,6 +3,7 @@ import { at, el, face } from "./dom.js";
 import { Line, fileUrl, load, post, upload } from "./hub.js";
 import { channelIcon, hueOf, toolIcon } from "./icons.js";
 import { showPerformance } from "./performance.js";
+import { Telephones, inShort } from "./telephones.js";
 import * as times from "./times.js";
 import { choose, current, label, say } from "./words.js";
 
@@ -13,11 +14,18 @@ const state = { channels: new Map(), others: [], performance: null, channel: "",
 const drafts = new Map();
 const seen = new Map();
 const chat = new Chat(at("lines"));
+const telephones = new Telephones(at("customer-phone"), at("desk"), (path, given) => taken(post(path, { channel: state.channel, ...given })));
 const line = new Line({
   people({ channel, people }) {
     if (!state.channels.has(channel)) return;
     state.channels.get(channel).people = people;
     drawLists();
+  },
+  telephones({ channel, people, desk }) {
+    if (!state.channels.has(channel)) return;
+    Object.assign(state.channels.get(channel), { people, desk });
+    drawLists();
+    if (channel === state.channel) drawTelephones();
   },
   lines({ whole, lines }, asked) {
     if (asked.channel === state.channel && asked.person === state.person) chat.take(lines, whole);
@@ -57,13 +65,15 @@ function go() {
 }
 
 function show(channel, person) {
-  at("stage").hidden = !person;
+  at("stage").hidden = !person || Boolean(channel.desk);
+  at("telephones").hidden = !person || !channel.desk;
   const heard = `${channel?.key ?? ""}\n${person?.id ?? ""}`;
   if (heard === state.heard && line.source) return;
   if (state.person) drafts.set(state.heard, at("text").value);
   state.heard = heard;
   state.person = person?.id ?? "";
-  if (!person) return line.open(null);
+  if (person && channel.desk) drawTelephones();
+  if (!person || channel.desk) return line.open(null);
   const asked = { channel: channel.key, person: person.id };
   chat.open({ desk: channel.account, customer: person.name }, (one) => fileUrl(asked, one.number, one.at));
   at("text").value = drafts.get(heard) ?? "";
@@ -79,6 +89,7 @@ const nameOf = (key) => (state.channels.has(key) ? named(state.channels.get(key)
 const seenKey = (channel, person) => `${channel}\n${person}`;
 
 function isUnread(channel, person) {
+  if (channel.desk) return person.handset.state === "rings";
   const key = seenKey(channel.key, person.id);
   const open = channel.key === state.channel && person.id === state.person && !document.hidden;
   // A hub that was started again counts from the beginning.
@@ -94,6 +105,10 @@ function drawLists() {
   const channel = state.channels.get(state.channel);
   at("people-title").textContent = channel ? say("peopleOf", { channel: named(channel) }) : say("noChannel");
   at("invent").hidden = !channel;
+  const invent = say(channel?.desk ? "inventCaller" : "inventName");
+  at("invent-name").required = !channel?.desk;
+  at("invent-name").placeholder = invent;
+  at("invent-name").setAttribute("aria-label", invent);
   keep(at("people"), (channel?.people ?? []).map((person) => [person.id, personRow(channel, person)]));
 }
 
@@ -107,7 +122,8 @@ function keep(list, rows) {
 
 function channelRow(channel) {
   const unread = channel.people.filter((person) => isUnread(channel, person)).length;
-  const dot = unread ? el("span", { class: "dot", "aria-label": say("unread"), role: "img" }) : null;
+  const called = channel.desk?.some((one) => one.handset.state === "rings");
+  const dot = unread || called ? newsDot(channel) : null;
   const here = channel.key === state.channel ? "true" : undefined;
   const data = { testid: "channel", channel: channel.key };
   return el("a", { href: address(channel.key), "aria-current": here, hue: hueOf(channel.icon), data }, badge(channel), el("span", { class: "label" }, named(channel)), dot);
@@ -124,18 +140,33 @@ const badge = (channel) => el("span", { class: "badge", hue: hueOf(channel.icon)
 function personRow(channel, person) {
   const here = person.id === state.person;
   const unread = isUnread(channel, person);
+  const last = person.last ?? person.last_call;
   const data = { testid: "person", person: person.id, unread: unread ? "true" : "false" };
-  const top = el("span", { class: "row-top" }, el("strong", {}, person.name), person.last ? el("time", { datetime: person.last.at }, times.short(person.last.at)) : null);
-  const dot = unread ? el("span", { class: "dot", "aria-label": say("unread"), role: "img" }) : null;
-  const below = el("span", { class: "row-below" }, el("span", {}, preview(person)), dot);
+  const top = el("span", { class: "row-top" }, el("strong", {}, person.name), last ? el("time", { datetime: last.at }, times.short(last.at)) : null);
+  const below = el("span", { class: "row-below" }, el("span", {}, preview(person)), unread ? newsDot(channel) : null);
   return el("a", { href: address(channel.key, person.id), "aria-current": here ? "true" : undefined, data }, face(person.name), el("span", { class: "row-words" }, top, below));
 }
 
-function preview({ id, last }) {
+const newsDot = (channel) => el("span", { class: "dot", "aria-label": say(channel.desk ? "rings" : "unread"), role: "img" });
+
+function preview(person) {
+  const { id, last } = person;
+  if (person.handset) return inShort(person);
   if (!last) return id;
   if (last.recalled) return say({ desk: "recalledDesk", customer: "recalledCustomer" }[last.author] ?? "recalledSystem");
   const words = last.text || `[${kindWords(last.kind)}]`;
   return last.author === "customer" ? say("you") + words : words;
+}
+
+// — the telephones —
+
+function drawTelephones() {
+  const channel = state.channels.get(state.channel);
+  const person = channel?.people.find((one) => one.id === state.person);
+  if (!person) return;
+  at("telephones").style.setProperty("--hue", hueOf(channel.icon));
+  at("telephones").setAttribute("aria-label", say("onTelephone", { name: person.name }));
+  telephones.draw(channel, person, address(channel.key));
 }
 
 // — the chat —
@@ -175,7 +206,8 @@ async function taken(asked) {
   try {
     const answer = await asked;
     if (answer.ok) return true;
-    tell(say(answer.status === 422 || answer.status === 400 ? "notCarried" : answer.status === 413 ? "tooLarge" : "notSent"));
+    if (answer.status === 409) tell(say("notNow"));
+    else tell(say(answer.status === 422 || answer.status === 400 ? "notCarried" : answer.status === 413 ? "tooLarge" : "notSent"));
   } catch {
     tell(say("notSent"));
   }
@@ -243,8 +275,8 @@ at("voice").addEventListener("click", () => speak({ kind: "voice" }));
 
 at("invent").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const name = at("invent-name").value.trim();
   const channel = state.channels.get(state.channel);
+  const name = at("invent-name").value.trim() || (channel?.desk ? say("somebodyNew") : "");
   if (!name || !channel) return;
   const asked = post("people", { channel: channel.key, name });
   if (!(await taken(asked))) return;
@@ -252,7 +284,7 @@ at("invent").addEventListener("submit", async (event) => {
   if (!channel.people.some((one) => one.id === person.id)) channel.people = [...channel.people, person];
   at("invent-name").value = "";
   location.hash = address(channel.key, person.id);
-  if (WIDE.matches) at("text").focus();
+  if (WIDE.matches) (channel.desk ? telephones : at("text")).focus();
 });
 
 // — the performance, the language —
@@ -273,22 +305,21 @@ function speakLanguage() {
   document.title = `omnihub · ${say("title")} · ${say("demo")}`;
   at("language").textContent = current() === "zh" ? "English" : "中文";
   at("language").lang = current() === "zh" ? "en" : "zh-CN";
-  at("invent-name").placeholder = say("inventName");
-  at("invent-name").setAttribute("aria-label", say("inventName"));
   drawLists();
   drawPerformance();
   chat.redraw();
   const channel = state.channels.get(state.channel);
   const person = channel?.people.find((one) => one.id === state.person);
-  if (person) drawChat(channel, person);
+  if (channel?.desk) drawTelephones();
+  else if (person) drawChat(channel, person);
 }
 
 // — beginning, and beginning again —
 
 async function begin() {
   try {
-    const { channels, others, performance } = await load();
-    state.channels = new Map(channels.map((channel) => [channel.key, channel]));
+    const { channels, telephones: called, others, performance } = await load();
+    state.channels = new Map([...channels, ...called].map((channel) => [channel.key, channel]));
     Object.assign(state, { others, performance, heard: "" });
     at("broken").hidden = true;
   } catch {

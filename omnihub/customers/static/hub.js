@@ -34,7 +34,7 @@ export class Line {
     this.close();
     const source = new EventSource(chat ? `events?${new URLSearchParams(chat)}` : "events");
     this.source = source;
-    for (const name of ["people", "lines", "performance"]) {
+    for (const name of ["people", "telephones", "lines", "performance"]) {
       source.addEventListener(name, (event) => this.told[name](JSON.parse(event.data), chat));
     }
     source.addEventListener("open", () => this.told.state(true));

@@ -15,6 +15,14 @@ export function short(iso) {
   return new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric" }).format(new Date(iso));
 }
 
+/** Seconds as 0:07 or 1:02:05. */
+export function lasting(seconds) {
+  const all = Math.max(0, Math.floor(seconds));
+  const two = (value) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(all / 3600), Math.floor(all / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(all % 60)}` : `${minutes}:${two(all % 60)}`;
+}
+
 export function whole(iso) {
   return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
 }

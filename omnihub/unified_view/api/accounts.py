@@ -5,7 +5,7 @@ from typing import Any
 
 from omnihub.connectors import registry
 from omnihub.connectors.contract import Finding
-from omnihub.model.account import Account, policy_of
+from omnihub.model.account import Account, AccountPolicy, policy_of
 from omnihub.model.errors import OmnihubError
 from omnihub.store.events import event
 from omnihub.unified_view import account_views, views
@@ -55,7 +55,7 @@ async def add_account(call: Call[shapes.NewAccount]) -> views.Doc:
         name=given.name,
         settings=account_views.stored_settings(given.channel, given.settings, {}),
         secret_names=registry.secret_names(given.channel),
-        policy=policy_of(given.policy.model_dump()),
+        policy=policy_of(given.policy.model_dump(exclude_none=True)),
         enabled=given.enabled,
     )
     return await _told(call, account, "added")
@@ -84,7 +84,7 @@ async def change_account(call: Call[shapes.AccountChange]) -> views.Doc:
         settings = account_views.stored_settings(before.channel, given.settings, before.settings)
     policy = None
     if given.policy is not None:
-        policy = replace(before.policy, **given.policy.model_dump(exclude_unset=True))
+        policy = _changed(before.policy, given.policy)
     account = await accounts.change(
         call.id,
         name=given.name,
@@ -94,6 +94,15 @@ async def change_account(call: Call[shapes.AccountChange]) -> views.Doc:
         secret_names=registry.secret_names(before.channel),
     )
     return await _told(call, account, "changed")
+
+
+def _changed(before: AccountPolicy, given: shapes.PolicyChange) -> AccountPolicy:
+    """Line by line, those about calls as well."""
+    changes = given.model_dump(exclude_unset=True)
+    calls = changes.pop("calls", None) or {}
+    if "dispositions" in calls:
+        calls["dispositions"] = tuple(calls["dispositions"])
+    return replace(before, **changes, calls=replace(before.calls, **calls))
 
 
 @api.delete(

@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
+from omnihub.model.documents import AttachmentRef
 from omnihub.model.ids import new_id
 from omnihub.store.attachments import NewAttachment, true_type
 from omnihub.unified_view import files, views
@@ -20,6 +21,7 @@ UPLOADS = web.AppKey("uploads", asyncio.Semaphore)
 _CHUNK = 262_144
 _CHUNK_SECONDS = 30.0
 _FRAMING = 16_384
+RECORDING = "recording"
 
 
 @api.post(
@@ -96,8 +98,30 @@ async def _read(part: BodyPartReader, limit: int) -> bytes:
     return bytes(content)
 
 
-@api.get("/attachments/{id}", "A file", "下载文件", gives_bytes=True, errors=("not_found", "bad_range"))
+@api.get(
+    "/attachments/{id}", "A file", "下载文件", gives_bytes=True, errors=("not_found", "forbidden", "bad_range")
+)
 async def download(call: Call[shapes.AttachmentQuery]) -> web.StreamResponse:
-    """A download; `inline=1` shows images, sound and video instead. Answers Range and If-None-Match."""
+    """A download; `inline=1` shows images, sound and video instead. Answers Range and If-None-Match. A call's
+    recording is for agents and higher roles, and who listens is written down."""
     ref, digest = await call.deps.store.attachments.find(call.id)
-    return await files.attachment(call.deps.store, call.request, ref, digest, inline=call.given.inline)
+    is_recording = ref["label"] == RECORDING
+    if is_recording:
+        call.caller.require("agent", "read")
+        await _note_listening(call, ref)
+    return await files.attachment(
+        call.deps.store, call.request, ref, digest, inline=call.given.inline, kept=not is_recording
+    )
+
+
+async def _note_listening(call: Call[shapes.AttachmentQuery], ref: AttachmentRef) -> None:
+    """Before the first byte: nobody listens unseen."""
+    store = call.deps.store
+    message = await store.call_log.with_file(ref["id"])
+    await store.accesses.note(
+        attachment_id=ref["id"],
+        message_id=message["_id"] if message else "",
+        ticket_id=message["ticket_id"] if message else "",
+        user_id=call.caller.id,
+        name=call.caller.user["name"],
+    )

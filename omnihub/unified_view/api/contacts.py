@@ -1,5 +1,6 @@
-from omnihub.unified_view import people_views, views
+from omnihub.unified_view import call_views, people_views, views
 from omnihub.unified_view.endpoint import Api, Call
+from omnihub.unified_view.shapes import calls
 from omnihub.unified_view.shapes import contacts as shapes
 from omnihub.unified_view.shapes.common import Shown
 from omnihub.unified_view.shapes.tickets import Operation
@@ -18,6 +19,18 @@ async def list_contacts(call: Call[shapes.ContactList]) -> views.Doc:
     given, store = call.given, call.deps.store
     page, following = await store.contacts.page(given.q, given.cursor, given.limit)
     return {"items": await people_views.contact_rows(store, page), "next": following}
+
+
+@api.get(
+    "/contacts/by-number",
+    "Whose telephone number it is",
+    "按电话号码查找联系人",
+    answer=calls.NumberOwners,
+    errors=("invalid",),
+)
+async def read_owners_of_number(call: Call[calls.NumberQuery]) -> views.Doc:
+    """The contact that the number belongs to, and everybody who gave it as theirs."""
+    return await call_views.owners_of(call.deps.store, call.given.number)
 
 
 @api.get("/contacts/{id}", "A contact", "联系人", answer=shapes.Contact, errors=("not_found",))

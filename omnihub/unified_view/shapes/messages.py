@@ -58,6 +58,16 @@ class Delivery(Shown):
     updated_at: datetime
 
 
+class WrapUp(Shown):
+    """How an agent summed up a call."""
+
+    disposition: str
+    note: str
+    user_id: str
+    name: str
+    at: datetime
+
+
 class Message(Shown):
     id: str
     account_id: str
@@ -93,6 +103,7 @@ class Message(Shown):
     delivery: Delivery | None
     raw_event_id: str | None
     extra: dict[str, Any]
+    wrap_up: WrapUp | None = Field(None, description="of a call")
     sent_at: datetime | None
     at: datetime
 

@@ -120,11 +120,42 @@ function parseJson(text: string): unknown {
   }
 }
 
+export interface Downloaded {
+  content: Blob
+  filename: string
+}
+
+/** Reads a file whole, telling how many bytes have come; faults are told as problems, as everywhere. */
+export async function download(path: string, params: Params, tell: (bytes: number) => void = () => undefined): Promise<Downloaded> {
+  const response = await fetch(withQuery(path, params), { headers: { ...baseHeaders('GET'), Accept: '*/*' }, credentials: 'same-origin' }).catch(() => {
+    throw new Problem(0, 'offline', '', '')
+  })
+  if (!response.ok) {
+    if (response.status === 401) wiring.onUnauthorized()
+    throw problemFrom(response.status, parseJson(await response.text()), response.headers.get('Retry-After'))
+  }
+  const parts: Uint8Array<ArrayBuffer>[] = []
+  let bytes = 0
+  try {
+    for (const reader = response.body!.getReader(); ; ) {
+      const { done, value } = await reader.read()
+      if (done) break
+      parts.push(value)
+      tell((bytes += value.length))
+    }
+  } catch {
+    throw new Problem(0, 'offline', '', '')
+  }
+  const filename = /filename="?([^";]+)/.exec(response.headers.get('Content-Disposition') ?? '')?.[1] ?? ''
+  return { content: new Blob(parts, { type: response.headers.get('Content-Type') ?? '' }), filename }
+}
+
 export const get = <T>(path: string, params?: Params, options: RequestOptions = {}): Promise<T> =>
   request<T>('GET', path, { ...options, params })
 export const post = <T>(path: string, body: unknown = {}, options: RequestOptions = {}): Promise<T> =>
   request<T>('POST', path, { ...options, body })
 export const create = <T>(path: string, body: unknown, key: string = newKey()): Promise<T> =>
   request<T>('POST', path, { body, idempotencyKey: key })
+export const put = <T>(path: string, body: unknown): Promise<T> => request<T>('PUT', path, { body })
 export const patch = <T>(path: string, body: unknown): Promise<T> => request<T>('PATCH', path, { body })
 export const remove = <T>(path: string): Promise<T> => request<T>('DELETE', path)

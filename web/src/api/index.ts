@@ -1,9 +1,11 @@
 /** Every call that the web app makes, by the contract of /api/v1. */
-import { API_BASE, create, get, patch, post, remove, request, type RequestOptions } from './http'
+import { API_BASE, create, download, get, patch, post, put, remove, request, type RequestOptions } from './http'
 import type {
   Account,
   AccountBody,
   Attachment,
+  CallBack,
+  CallFilters,
   CallQuery,
   CallRow,
   Channel,
@@ -11,14 +13,18 @@ import type {
   Conversation,
   Counts,
   DeadLetter,
+  Dialled,
   Finding,
   HubStatus,
   MergeResult,
   Message,
+  NumberOwners,
   Operation,
   OutboxMessage,
   Page,
+  PhoneLine,
   Priority,
+  RecordingAccess,
   ReplyBody,
   Role,
   SearchAnswer,
@@ -125,11 +131,25 @@ export const attachments = {
 
 export const calls = {
   list: (query: CallQuery) => get<Page<CallRow>>('/calls', { ...query }),
+  export: (filters: CallFilters, tell: (bytes: number) => void) => download('/calls/export', { ...filters }, tell),
+  lines: () => get<{ items: PhoneLine[]; extensions: string[] }>('/calls/lines'),
+  dial: (body: { account_id: string; number: string; ticket_id?: string }) => post<Dialled>('/calls', body),
+  wrapUp: (messageId: string, body: { disposition: string; note: string }) => put<Message>(`/calls/${messageId}/wrap-up`, body),
+  dispositions: (account_id: string) => get<Listed<string>>('/calls/dispositions', { account_id }).then((page) => page.items),
+  accesses: (messageId: string) => get<Listed<RecordingAccess>>(`/calls/${messageId}/recording-accesses`).then((page) => page.items),
+}
+
+export const callBacks = {
+  list: (state: CallBack['state'], cursor?: string, limit = 50) =>
+    get<Page<CallBack> & { open: number }>('/call-backs', { state, cursor, limit }),
+  done: (id: string) => post<CallBack>(`/call-backs/${id}/done`),
+  reopen: (id: string) => post<CallBack>(`/call-backs/${id}/reopen`),
 }
 
 export const contacts = {
   list: (q: string, cursor?: string) => get<Page<Contact>>('/contacts', { q, cursor }),
   read: (id: string) => get<Contact>(`/contacts/${id}`),
+  byNumber: (number: string) => get<NumberOwners>('/contacts/by-number', { number }),
   rename: (id: string, name: string) => patch<Contact>(`/contacts/${id}`, { name }),
   merge: (id: string, into: string, reason: string) =>
     create<{ contact: Contact; operation: Operation }>(`/contacts/${id}/merge`, { into, reason }),

@@ -271,6 +271,8 @@ export interface Message {
   delivery: Delivery | null
   raw_event_id: string | null
   extra: MessageExtra
+  /** Of a call. */
+  wrap_up?: WrapUp | null
   sent_at: string | null
   at: string
 }
@@ -279,6 +281,10 @@ export interface Message {
 export interface MessageExtra {
   /** A telephone call as far as it is known; see `asCall`. */
   call?: unknown
+  /** Of a call: the newest version that is merged into it. */
+  sequence?: number
+  /** A call that came when nobody was there to answer. */
+  out_of_hours?: boolean
   /** The code of what somebody did without writing. */
   notice?: string
   edited_at?: string
@@ -308,6 +314,8 @@ export interface PhoneCall {
   position: number
   /** All telephones that rang, in order. */
   agents: string[]
+  /** Those that ring now; empty where that is not told. */
+  ringing: string[]
   answered_by: string
   transfers: { from: string; to: string; kind: string }[]
   started_at: string | null
@@ -317,6 +325,8 @@ export interface PhoneCall {
   talked_seconds: number
   cause: string
   consent: { notice: string; version: string } | null
+  /** Orders what is told of the call; news of an earlier version says nothing new. */
+  sequence: number
 }
 
 export const CALL_OUTCOMES: readonly CallOutcome[] = ['answered', 'missed', 'abandoned', 'voicemail', 'no_answer', 'busy', 'rejected', 'failed']
@@ -329,23 +339,114 @@ export interface CallNews {
   direction: CallDirection | null
   customer: string | null
   agents: string[] | null
+  ringing: string[] | null
   answered_by: string | null
   line: string | null
   queue: string | null
+  customer_name: string | null
+  position: number | null
+  started_at: string | null
+  answered_at: string | null
+  ended_at: string | null
+  sequence: number | null
+}
+
+/** A ticket as it is named in lists of other things. */
+export interface TicketBrief {
+  id: string
+  number: number
+  subject: string
+  status: Status
 }
 
 export interface CallRow {
   message: Message
-  ticket: { id: string; number: number; subject: string; status: Status } | null
+  ticket: TicketBrief | null
   contact_name: string
 }
 
-export interface CallQuery {
-  state: 'active' | 'ended' | 'any'
+export interface CallFilters {
   outcome?: string
   direction?: string
+  account_id?: string
+  number?: string
+  extension?: string
+  since?: string
+  until?: string
+}
+
+export interface CallQuery extends CallFilters {
+  state: 'active' | 'ended' | 'any'
   cursor?: string
   limit?: number
+}
+
+/** How an agent sums up a call. `disposition`: one of the account's, or empty. */
+export interface WrapUp {
+  disposition: string
+  note: string
+  user_id: string
+  name: string
+  at: string
+}
+
+/** An account that can place calls. */
+export interface PhoneLine {
+  account_id: string
+  name: string
+  channel: string
+}
+
+/** Whether our own telephone was picked up; of the customer the call itself tells. */
+export interface Dialled {
+  call_id: string
+  picked_up: boolean
+  words: string
+}
+
+export interface CallBack {
+  id: string
+  account_id: string
+  number: string
+  contact_id: string
+  contact_name: string
+  ticket: TicketBrief | null
+  /** How many calls in vain. */
+  calls: number
+  reason: string
+  state: 'open' | 'done'
+  due: string
+  first_at: string
+  last_at: string
+  done_at: string | null
+  /** By name. */
+  done_by: string | null
+  how: string
+}
+
+/** Somebody whom a number belongs to, or who only gave it as theirs. */
+export interface Candidate {
+  id: string
+  name: string
+  known_by: 'identity' | 'claim'
+  identities: string[]
+  open_tickets: number
+  last_ticket: TicketBrief | null
+  last_at: string | null
+}
+
+export interface NumberOwners {
+  number: string
+  owner: { id: string; name: string } | null
+  candidates: Candidate[]
+}
+
+export interface RecordingAccess {
+  user_id: string
+  name: string
+  at: string
+  last_at: string
+  requests: number
 }
 
 export interface OutboxMessage extends Message {
@@ -473,12 +574,25 @@ export interface Channel {
   settings_schema: JsonSchema
 }
 
+/** What becomes of telephone calls. Minutes and days: 0 for none, or for ever. */
+export interface CallPolicy {
+  missed: 'join' | 'separate'
+  repeat_minutes: number
+  call_back_minutes: number
+  /** "Mon-Fri 09:00-18:00, Sat 10:00-14:00"; empty for always open. */
+  opening_hours: string
+  time_zone: string
+  recording_days: number
+  dispositions: string[]
+}
+
 export interface AccountPolicy {
   undo_seconds: number | null
   reopen_days: number
   cross_channel: CrossChannel
   reply_via: string
   team_id: string
+  calls?: CallPolicy
 }
 
 export type HealthState = 'ok' | 'warning' | 'error' | 'unknown' | 'disabled'

@@ -2,6 +2,7 @@ import { computed, ref } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { accounts as api, Problem, type Account, type AccountPolicy, type Finding } from '@/api'
 import { newKey } from '@/api/http'
+import { freshCallPolicy, isPhone } from '@/lib/phones'
 import { defaultValues, fieldSpecs, submittedValues, type Values } from '@/lib/schemaForm'
 import { useChannels } from '@/stores/channels'
 import { useProblem } from './useProblem'
@@ -33,7 +34,7 @@ export function useAccountForm() {
     channelKey.value = wanted
     name.value = ''
     values.value = defaultValues(specs.value)
-    policy.value = freshPolicy()
+    policy.value = { ...freshPolicy(), ...(channel.value && isPhone(channel.value) ? { calls: freshCallPolicy() } : {}) }
     errors.value = {}
     findings.value = null
     key = newKey()
@@ -60,7 +61,7 @@ export function useAccountForm() {
     const shown = new Set(specs.value.flatMap((spec) => [spec.id, `settings.${spec.id}`]))
     const lists = specs.value.filter((spec) => spec.kind === 'objects').map((spec) => `${spec.id}.`)
     const ofEntry = (field: string): boolean => lists.some((list) => field.replace(/^settings\./, '').startsWith(list))
-    return Object.entries(errors.value).filter(([field]) => !shown.has(field) && !ofEntry(field) && field !== 'name')
+    return Object.entries(errors.value).filter(([field]) => !shown.has(field) && !ofEntry(field) && field !== 'name' && !field.startsWith('policy.calls.'))
   })
 
   async function test(): Promise<void> {

@@ -1,6 +1,7 @@
 import { useI18n } from 'vue-i18n'
 import type { HubEvent } from '@/api'
 import { handleValue, minuteTime } from '@/lib/format'
+import { reasonOf } from '@/lib/phones'
 import { usePeople } from '@/stores/people'
 
 /** One line of the trail as a sentence. */
@@ -35,6 +36,9 @@ export function useEventWords() {
     if (event.type === 'ticket.assigned' && !to) return 'ticket.unassigned'
     if (event.type === 'conversation.moved' && !event.data.from) return 'conversation.unmoved'
     if (event.type === 'ticket.spam' && event.data.spam === false) return 'ticket.unspam'
+    if (event.type === 'call.dialled' && !event.data.picked_up) return 'call.unanswered'
+    if (event.type === 'call_back.added' && event.actor.kind === 'user') return 'call_back.reopened'
+    if (event.type === 'call_back.done' && !te(`callBack.hows.${text(event.data.how)}`)) return 'call_back.settled'
     return event.type
   }
 
@@ -53,11 +57,21 @@ export function useEventWords() {
       into: text(data.into),
       until: minuteTime(text(data.until), locale.value),
       who: text(data.name) || handleValue(text(data.key)),
+      number: text(data.number),
+      due: minuteTime(text(data.due), locale.value),
+      how: named('callBack.hows', data.how),
     })
+  }
+
+  function whyNot(words: string): string {
+    const reason = reasonOf(words)
+    return reason ? t(`dial.reason.${reason}`) : words
   }
 
   /** The reason and the note that came with it. */
   function remarks(event: HubEvent): string[] {
+    if (event.type.startsWith('call_back.')) return []
+    if (event.type === 'call.dialled') return event.data.picked_up ? [] : [whyNot(text(event.data.words))].filter(Boolean)
     return [event.data.reason, event.data.note].map(text).filter(Boolean)
   }
 

@@ -45,6 +45,7 @@ export function asCall(raw: unknown): PhoneCall | null {
     queue: text(given.queue),
     position: count(given.position),
     agents: words(given.agents),
+    ringing: words(given.ringing),
     answered_by: text(given.answered_by),
     transfers: transfersOf(given.transfers),
     started_at: moment(given.started_at),
@@ -54,12 +55,18 @@ export function asCall(raw: unknown): PhoneCall | null {
     talked_seconds: count(given.talked_seconds),
     cause: text(given.cause),
     consent: consentOf(given.consent),
+    sequence: count(given.sequence),
   }
 }
 
 export function callOf(message: Message): PhoneCall | null {
   const call = message.kind === 'call' ? asCall(message.extra?.call) : null
-  return call && { ...call, started_at: call.started_at ?? message.sent_at ?? message.at }
+  return call && { ...call, started_at: call.started_at ?? message.sent_at ?? message.at, sequence: count(message.extra.sequence) || call.sequence }
+}
+
+export const NO_NEWS: CallNews = {
+  id: null, state: null, outcome: null, direction: null, customer: null, agents: null, ringing: null, answered_by: null, line: null, queue: null,
+  customer_name: null, position: null, started_at: null, answered_at: null, ended_at: null, sequence: null,
 }
 
 /** What an event tells of a call, if it is of one. */
@@ -73,14 +80,23 @@ export function newsOf(event: HubEvent): CallNews | null {
     direction: given.direction === 'in' || given.direction === 'out' ? given.direction : null,
     customer: text(given.customer) || null,
     agents: words(given.agents).length > 0 ? words(given.agents) : null,
+    ringing: Array.isArray(given.ringing) ? words(given.ringing) : null,
     answered_by: text(given.answered_by) || null,
     line: text(given.line) || null,
     queue: text(given.queue) || null,
+    customer_name: text(given.customer_name) || null,
+    position: typeof given.position === 'number' ? count(given.position) : null,
+    started_at: moment(given.started_at),
+    answered_at: moment(given.answered_at),
+    ended_at: moment(given.ended_at),
+    sequence: typeof given.sequence === 'number' ? count(given.sequence) : null,
   }
 }
 
-/** `at`: when the news came; it stands in for moments that an event does not name. What is over stays over. */
+/** `at`: when the news came; it stands in for moments that an event does not name. What is over stays over, and
+ * what an earlier version told is known already. */
 export function withNews(call: PhoneCall, news: CallNews, at: string): PhoneCall {
+  if (news.sequence !== null && news.sequence < call.sequence) return call
   const known = Object.entries(news).filter(([, value]) => value !== null)
   const next = { ...call, ...Object.fromEntries(known) } as PhoneCall
   if (call.state === 'ended') next.state = 'ended'
@@ -94,7 +110,8 @@ export function messageWithNews(message: Message, news: CallNews, at: string): M
   const call = callOf(message)
   if (!call) return message
   const stored = table(message.extra.call) ?? {}
-  return { ...message, extra: { ...message.extra, call: { ...stored, ...withNews(call, news, at) } } }
+  const next = withNews(call, news, at)
+  return { ...message, extra: { ...message.extra, sequence: next.sequence, call: { ...stored, ...next } } }
 }
 
 export const isWaiting = (call: PhoneCall): boolean => WAITING.has(call.state)
@@ -156,6 +173,13 @@ export function extensionKey(extension: string): string {
 
 export const isOneOf = (extension: string, list: readonly string[]): boolean =>
   extension.trim() !== '' && list.some((one) => extensionKey(one) === extensionKey(extension))
+
+/** Whether one of these telephones took the call, or placed it. */
+export function takenBy(call: PhoneCall, own: readonly string[]): boolean {
+  if (call.answered_by) return isOneOf(call.answered_by, own)
+  // Who answered is not told: certain only where no other telephone rang.
+  return call.agents.length > 0 && call.agents.every((one) => isOneOf(one, own))
+}
 
 /** Each once, without blanks. */
 export function tidyExtensions(list: readonly string[]): string[] {

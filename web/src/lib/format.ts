@@ -96,8 +96,10 @@ export function fileSize(bytes: number, locale: string): string {
   }).format(value)
 }
 
-/** One or two letters for an avatar; the first character alone where the name is Chinese. */
+/** One or two letters for an avatar; the first character alone where the name is Chinese, the last digits of a number. */
 export function initials(name: string): string {
+  // Of a number its end, which tells more than its beginning.
+  if (/^\+?[\d\s()/-]{3,}$/.test(name.trim())) return name.replace(/\D/g, '').slice(-2)
   const words = name.trim().split(/[\s._@-]+/u).filter(Boolean)
   const first = words[0]
   if (!first) return '?'

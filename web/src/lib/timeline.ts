@@ -46,7 +46,7 @@ export function withCallNews(items: readonly TimelineItem[], told: readonly HubE
 }
 
 /** Events that only repeat what a message in the timeline shows by itself. */
-const SPOKEN_FOR = new Set(['message.received', 'message.queued', 'message.delivery', 'message.edited', 'message.recalled', 'message.media', 'message.updated', 'note.added', 'ticket.created'])
+const SPOKEN_FOR = new Set(['message.received', 'message.queued', 'message.delivery', 'message.edited', 'message.recalled', 'message.media', 'message.updated', 'note.added', 'ticket.created', 'call.wrapped_up'])
 
 export type Row =
   | { type: 'day'; key: string; at: string }

@@ -1,8 +1,9 @@
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
-import { ACTIVE_STATUSES, calls as api, serverNow, tickets, type HubEvent, type LastMessage, type Message, type OtherTicket, type Ticket } from '@/api'
-import { callOf, headlineOf, newsOf } from '@/lib/calls'
-import { afterDismissing, afterHearing, afterTime, isShown, nextChange, type CallPop, type Heard } from '@/lib/callPops'
+import { ACTIVE_STATUSES, calls as api, contacts, serverNow, tickets, type CallNews, type HubEvent, type LastMessage, type Message, type NumberOwners, type OtherTicket, type Ticket } from '@/api'
+import { callOf, headlineOf, isWaiting, newsOf, NO_NEWS, takenBy } from '@/lib/calls'
+import { afterDismissing, afterFinishing, afterHearing, afterTime, afterTouching, isShown, nextChange, type CallPop, type Heard } from '@/lib/callPops'
+import { numberOfCaller } from '@/lib/phones'
 import { useLive } from './live'
 import { useSession } from './session'
 
@@ -13,6 +14,11 @@ export type Said = LastMessage & { headline?: string }
 export interface Caller {
   number: number | null
   name: string
+  contactId: string
+  /** The line's account; empty until it is known. */
+  accountId: string
+  /** Whom the number belongs to, and who else gave it as theirs; null until that is known. */
+  owners: NumberOwners | null
   /** null until it was asked for. */
   openTickets: number | null
   others: OtherTicket[]
@@ -20,7 +26,8 @@ export interface Caller {
 }
 
 const LAST_MESSAGES = 3
-const UNKNOWN: Caller = { number: null, name: '', openTickets: null, others: [], last: [] }
+const GOES_ON = new Set<CallPop['phase']>(['ringing', 'mine', 'placed'])
+const UNKNOWN: Caller = { number: null, name: '', contactId: '', accountId: '', owners: null, openTickets: null, others: [], last: [] }
 
 function asSaid(message: Message): Said {
   const { id, direction, channel, at } = message
@@ -33,6 +40,8 @@ export const useCallPops = defineStore('callPops', () => {
   const pops = ref<CallPop[]>([])
   const callers = ref<Record<string, Caller>>({})
   const shown = computed(() => pops.value.filter(isShown))
+  /** By which number it was asked whose it is. */
+  const asked = new Map<string, string>()
   let timer: ReturnType<typeof setTimeout> | undefined
 
   function keep(next: CallPop[]): void {
@@ -53,18 +62,38 @@ export const useCallPops = defineStore('callPops', () => {
   /** The pop-up is up already; what cannot be learnt just stays away from it. */
   async function learn(pop: CallPop): Promise<void> {
     note(pop.messageId, {})
+    await Promise.all([learnHistory(pop), learnOwners(pop, '')])
+  }
+
+  /** By the number with its country code: the hub knows it better than what the exchange shows. */
+  async function learnOwners(pop: CallPop, known: string): Promise<void> {
+    const number = known || pop.call.customer
+    if (!number.startsWith('+') || asked.get(pop.messageId) === number) return
+    asked.set(pop.messageId, number)
+    try {
+      note(pop.messageId, { owners: await contacts.byNumber(number) })
+    } catch (error) {
+      console.warn('whose number this is cannot be shown', error)
+    }
+  }
+
+  async function learnHistory(pop: CallPop): Promise<void> {
     try {
       const [detail, page] = await Promise.all([tickets.read(pop.ticketId), tickets.timeline(pop.ticketId, undefined, 10)])
+      const own = page.items.flatMap((item) => (item.kind === 'message' && item.message.id === pop.messageId ? [item.message] : []))[0]
       const others = (detail.contact.other_tickets ?? []).filter((one) => ACTIVE_STATUSES.includes(one.status))
       const said = page.items.flatMap((item) => (item.kind === 'message' && item.message.id !== pop.messageId && item.message.direction !== 'note' ? [item.message] : []))
       note(pop.messageId, {
         number: detail.ticket.number,
         name: detail.contact.name,
+        contactId: detail.contact.id,
+        accountId: own?.account_id ?? '',
         others,
         // A ticket that the call itself has opened is no history.
         openTickets: others.length + (said.length > 0 ? 1 : 0),
         last: newest(said.map(asSaid)),
       })
+      if (own) void learnOwners(pop, numberOfCaller(own))
       const elsewhere = await tickets.list({ view: 'all', status: 'any', contact_id: detail.contact.id, limit: 6 })
       const last = elsewhere.items.flatMap((one) => (one.last_message && one.last_message.id !== pop.messageId ? [one.last_message] : []))
       note(pop.messageId, { last: newest([...(callers.value[pop.messageId]?.last ?? []), ...last]) })
@@ -92,6 +121,7 @@ export const useCallPops = defineStore('callPops', () => {
       return news && event.message_id ? [{ messageId: event.message_id, ticketId: event.ticket_id, news, at: event.at }] : []
     })
     hear(heard)
+    for (const event of events) if (event.type === 'call.wrapped_up' && event.message_id) settle(event.message_id)
     for (const pop of shown.value) {
       const row = rows.find((one) => one.id === pop.ticketId)
       if (row && !callers.value[pop.messageId]?.number) note(pop.messageId, { number: row.number, name: row.contact_name })
@@ -100,18 +130,23 @@ export const useCallPops = defineStore('callPops', () => {
 
   /** How things stand when the page is opened, or after the link was down. */
   async function catchUp(): Promise<void> {
-    if (useSession().extensions.length === 0) return
+    const own = useSession().extensions
+    if (own.length === 0) return
     // What rings only since the question was sent is not in its answer.
-    const before = new Set(shown.value.map((pop) => pop.messageId))
+    const before = new Set(pops.value.map((pop) => pop.messageId))
     try {
       const page = await api.list({ state: 'active', limit: 100 })
       const goingOn = new Set(page.items.map(({ message }) => message.id))
-      const over = shown.value.filter((pop) => pop.phase !== 'over' && before.has(pop.messageId) && !goingOn.has(pop.messageId))
-      over.forEach((pop) => dismiss(pop.messageId))
+      const over = pops.value.filter((pop) => GOES_ON.has(pop.phase) && before.has(pop.messageId) && !goingOn.has(pop.messageId))
+      over.forEach(endUnheard)
       const news = page.items.flatMap(({ message }) => {
         const call = callOf(message)
         const known = pops.value.some((pop) => pop.messageId === message.id)
-        return call && (known || call.state === 'ringing') ? [{ messageId: message.id, ticketId: message.ticket_id, news: call, at: call.started_at ?? message.at }] : []
+        if (!call) return []
+        const talks = !isWaiting(call) && takenBy(call, own)
+        // One that we talk in may have begun long ago.
+        const at = talks ? new Date(serverNow()).toISOString() : (call.started_at ?? message.at)
+        return known || talks || call.state === 'ringing' ? [{ messageId: message.id, ticketId: message.ticket_id, news: call, at }] : []
       })
       hear(news)
     } catch (error) {
@@ -119,7 +154,29 @@ export const useCallPops = defineStore('callPops', () => {
     }
   }
 
+  /** Its end was not told to us: after a talk we still ask how it went. */
+  function endUnheard(pop: CallPop): void {
+    const end: CallNews = { ...NO_NEWS, state: 'ended', outcome: pop.call.state === 'ringing' ? 'missed' : 'answered' }
+    if (pop.phase === 'ringing') return finish(pop.messageId)
+    hear([{ messageId: pop.messageId, ticketId: pop.ticketId, news: end, at: new Date(serverNow()).toISOString() }])
+  }
+
   const dismiss = (messageId: string): void => keep(afterDismissing(pops.value, messageId, serverNow()))
+  const finish = (messageId: string): void => keep(afterFinishing(pops.value, messageId, serverNow()))
+  /** Somebody begins to sum it up. */
+  const touch = (messageId: string): void => keep(afterTouching(pops.value, messageId))
+  /** It is summed up: the question is answered. */
+  function settle(messageId: string): void {
+    if (pops.value.some((pop) => pop.messageId === messageId && pop.phase === 'wrap')) finish(messageId)
+  }
+  /** After the caller's contact was changed. */
+  async function relearn(messageId: string): Promise<void> {
+    const pop = pops.value.find((one) => one.messageId === messageId)
+    if (!pop) return
+    const number = asked.get(messageId) ?? ''
+    asked.delete(messageId)
+    await Promise.all([learnHistory(pop), learnOwners(pop, number)])
+  }
 
   function follow(): () => void {
     void catchUp()
@@ -129,8 +186,9 @@ export const useCallPops = defineStore('callPops', () => {
       clearTimeout(timer)
       pops.value = []
       callers.value = {}
+      asked.clear()
     }
   }
 
-  return { pops, callers, shown, dismiss, follow }
+  return { pops, callers, shown, dismiss, finish, touch, relearn, follow }
 })

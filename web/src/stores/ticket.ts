@@ -20,7 +20,7 @@ const TOUCHES_DETAIL = /^(ticket\.(merged|unmerged|split|unsplit|created)|conver
 
 /** Events after which a reply window that is counted has changed too. */
 const TOUCHES_WINDOW = /^message\.(queued|delivery)/
-const AMENDS = new Set(['message.media', 'message.updated', 'message.edited', 'message.recalled', 'message.delivery'])
+const AMENDS = new Set(['message.media', 'message.updated', 'message.edited', 'message.recalled', 'message.delivery', 'call.wrapped_up', 'recording.deleted'])
 /** Pages to look through for a message far up that has changed. */
 const MOST_PAGES = 10
 
