@@ -10,6 +10,7 @@ WEB    := $(shell git ls-files web 2>/dev/null | grep -v node_modules)
 help:
 	@echo "make up      install what is needed and run the hub with demo channels"
 	@echo "make test    install what is needed and run all checks and tests"
+	@echo "make test-durability  kills, pauses, full disks: many minutes"
 	@echo "make test-pbx  tests with a real Asterisk, which root installs in a folder of its own"
 	@echo "make web     build the web app"
 	@echo "make check   formatting, lint, types and import contracts only"
@@ -41,8 +42,8 @@ browser:
 	@./tools/install-peers
 
 check: setup
-	$(BIN)/ruff format --check omnihub tests
-	$(BIN)/ruff check omnihub tests
+	$(BIN)/ruff format --check omnihub tests bench
+	$(BIN)/ruff check omnihub tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 

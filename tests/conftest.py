@@ -61,7 +61,7 @@ def settings(
         mongod.drop_database(own)
         return
     database = mongod[emptied]
-    for name in database.list_collection_names():
+    for name in database.list_collection_names(filter={"name": {"$not": {"$regex": "^system[.]"}}}):
         database[name].delete_many({})
     yield settings_on(endpoints, tmp_path / "var", emptied)
 

@@ -111,10 +111,12 @@ def _assignee(wanted: Filter) -> str | None:
 
 
 def _listed(wanted: Filter) -> Doc:
-    """As `_query`, by way of the shortest list that holds them all."""
+    """As `_query`, by way of the shortest list that holds them all. What the list's name says is not said twice:
+    nothing leads the planner to an index of another order."""
     query = _query(wanted)
     if wanted.contact_id:
         return query
+    del query["bucket"]
     assignee = _assignee(wanted)
     narrower = (
         f"u:{assignee}" if assignee else "",
@@ -128,7 +130,7 @@ def _listed(wanted: Filter) -> Doc:
     if chosen:
         names = [f"{bucket}/{chosen}" for bucket in _buckets(wanted)]
     else:
-        names = [f"s:{wanted.status}"] if "status" in query else _buckets(wanted)
+        names = [f"s:{query.pop('status')}"] if "status" in query else _buckets(wanted)
     return query | {"lists": names[0] if len(names) == 1 else {"$in": names}}
 
 

@@ -130,6 +130,8 @@ def test_only_what_may_pass_counts_as_an_outage() -> None:
     assert not is_outage(ValueError())
 
 
+@pytest.mark.own_database
+@pytest.mark.own_database
 async def test_no_query_of_a_working_day_scans_a_collection(
     store: Store, connectors: Connectors, settings: Settings
 ) -> None:

@@ -55,7 +55,7 @@ def test_stored_documents_and_shapes_have_the_same_fields() -> None:
         (documents.MessageDoc, messages.Message, {"wire"}),
         (documents.WrapUpDoc, messages.WrapUp, set()),
         (documents.AccessDoc, calls.Access, {"id", "attachment_id", "message_id", "ticket_id"}),
-        (documents.DeliveryDoc, messages.Delivery, {"lease_until"}),
+        (documents.DeliveryDoc, messages.Delivery, {"lease_until", "process", "abandoned"}),
         (documents.ConversationDoc, tickets.Conversation, set()),
         (documents.EventDoc, tickets.Event, set()),
         (documents.OperationDoc, tickets.Operation, {"before"}),

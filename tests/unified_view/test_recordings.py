@@ -86,6 +86,7 @@ async def test_who_listened_is_for_supervisors(phones: Hub, recorded: MessageDoc
     assert (await admin.get("/calls/none/recording-accesses")).status == 404
 
 
+@pytest.mark.own_database
 async def test_nobody_listens_where_it_cannot_be_noted(phones: Hub, recorded: MessageDoc, store: Store) -> None:
     await store.db.db.command("collMod", "accesses", validator={"never": {"$exists": True}})
     with pytest.raises(OperationFailure):

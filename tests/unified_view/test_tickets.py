@@ -2,6 +2,7 @@ import asyncio
 from datetime import timedelta
 
 import orjson
+import pytest
 
 from omnihub.store.database import now
 from tests.mailbox import Placed, PostOffice, mail
@@ -60,6 +61,7 @@ LISTS = (
 )  # fmt: skip
 
 
+@pytest.mark.own_database
 async def test_every_list_is_an_index_scan(post: PostOffice, hub: Hub, agent: Browser) -> None:
     await three_mails(post)
     ticket = next(iter((await post.look()).tickets.values()))
