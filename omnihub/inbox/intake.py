@@ -39,7 +39,8 @@ _TRIES = 8
 _MANY = 10
 _IDLE_SECONDS = 1.0
 _LARGE_BYTES = 262_144
-_WORTH_TWO_LANES = 40
+_WORTH_LANES = 40
+_LANES = 3
 _BACKLOG = "intake:backlog"
 _BACKLOG_SECONDS = 30.0
 Still = Callable[[], Awaitable[bool]]
@@ -106,22 +107,19 @@ class Intake:
                     behind = False
                 if loop.time() - swept_at > self._settings.intake.sweep_seconds:
                     swept_at = loop.time()
-                    await self._sweep()
+                    await self._clear(older_than=self._settings.intake.sweep_seconds)
                 await self._take_rung(_IDLE_SECONDS)
             except PyMongoError as error:
                 behind = True
                 log.warning("intake.database_away", error=str(error))
                 await asyncio.sleep(_IDLE_SECONDS)
 
-    async def _sweep(self) -> None:
-        """While rings still wait to be answered, what is old is only waiting its turn: were it swept, every
-        worker would take in the same events as the others."""
-        if await self._store.bell.waiting(INTAKE) < self._settings.intake.batch:
-            await self._clear(older_than=self._settings.intake.sweep_seconds)
-
     async def _clear(self, older_than: float = 0) -> None:
         """The backlog is one worker's: two would take in the same events, each in vain. Where that one dies,
-        the next sweep finds the rest."""
+        the next sweep finds the rest. While rings still wait to be answered, what is old is only waiting its
+        turn: were it swept, one worker would take in what the others are being rung for."""
+        if await self._store.bell.waiting(INTAKE) >= self._settings.intake.batch:
+            return
 
         async def ours() -> bool:
             return await self._store.leases.take(_BACKLOG, self._name, _BACKLOG_SECONDS)
@@ -198,9 +196,9 @@ class Intake:
         return [p for event in events if (p := await self._parse(event)) is not None]
 
     async def _write_lanes(self, parsed: list[Parsed]) -> None:
-        """A large portion in two transactions side by side: while the database works at one, we do at the
-        other. What may belong together, as one mail in two mailboxes, goes by one lane."""
-        lanes = _lanes(parsed) if len(parsed) >= _WORTH_TWO_LANES else [parsed]
+        """A large portion in several transactions side by side: while the database works at one, we do at
+        another. What may belong together, as one mail in two mailboxes, goes by one lane."""
+        lanes = _lanes(parsed) if len(parsed) >= _WORTH_LANES else [parsed]
         ended = await asyncio.gather(*(self._commit_all(lane) for lane in lanes), return_exceptions=True)
         for error in ended:
             if isinstance(error, BaseException):
@@ -361,11 +359,10 @@ def _lanes(parsed: Sequence[Parsed]) -> list[list[Parsed]]:
     by_channel: dict[str, list[Parsed]] = {}
     for one in parsed:
         by_channel.setdefault(one.connector.account.channel, []).append(one)
-    first: list[Parsed] = []
-    second: list[Parsed] = []
+    lanes: list[list[Parsed]] = [[] for _ in range(_LANES)]
     for group in sorted(by_channel.values(), key=len, reverse=True):
-        (first if len(first) <= len(second) else second).extend(group)
-    return [first, second] if second else [first]
+        min(lanes, key=len).extend(group)
+    return [lane for lane in lanes if lane]
 
 
 async def _read(connector: Connector, event: RawEvent) -> Sequence[Inbound]:
