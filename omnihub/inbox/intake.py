@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -10,11 +10,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from omnihub.connectors.contract import Connector
 from omnihub.connectors.registry import Connectors
-from omnihub.inbox import amending, going_on, joining, profiles, progress, workset
+from omnihub.inbox import amending, joining, profiles, progress, workset
 from omnihub.inbox.calls import Calls
 from omnihub.inbox.contacts import unite
-from omnihub.inbox.files import bounded, new_attachments
+from omnihub.inbox.files import new_attachments
+from omnihub.inbox.in_flight import InFlight
 from omnihub.inbox.notices import take_notice
+from omnihub.inbox.parsed import Parsed, lanes_of, touched_by
 from omnihub.inbox.placing import arrival, take_in
 from omnihub.inbox.rearranging import TICKET_NUMBERS, Rearranging
 from omnihub.inbox.receipts import note_receipt
@@ -23,7 +25,7 @@ from omnihub.inbox.workset import Item, Workset
 from omnihub.model.documents import AttachmentRef, MessageDoc
 from omnihub.model.errors import OmnihubError
 from omnihub.model.ids import id_from, new_id
-from omnihub.model.inbound import Inbound, InboundMessage, Receipt
+from omnihub.model.inbound import Inbound, InboundMessage
 from omnihub.model.raw import RawEvent
 from omnihub.settings import Settings
 from omnihub.store.database import Session, is_outage, now
@@ -40,40 +42,9 @@ _MANY = 10
 _IDLE_SECONDS = 1.0
 _LARGE_BYTES = 262_144
 _WORTH_LANES = 40
-_LANES = 3
 _BACKLOG = "intake:backlog"
 _BACKLOG_SECONDS = 30.0
 Still = Callable[[], Awaitable[bool]]
-
-
-@dataclass(slots=True)
-class Parsed:
-    """What one raw event says, with the references of its attachments, stored beforehand."""
-
-    event: RawEvent
-    connector: Connector
-    messages: list[InboundMessage] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
-    changes: list[amending.Change] = field(default_factory=list)
-    attachments: dict[str, list[AttachmentRef]] = field(default_factory=dict)
-
-    def add(self, said: Inbound) -> None:
-        if isinstance(said, Receipt):
-            self.receipts.append(said)
-        elif isinstance(said, InboundMessage):
-            self.messages.append(bounded(said))
-        else:
-            at = said.at or self.event.request.received_at
-            if said.message is not None:  # where the first version was never seen, this one stands for it
-                said = replace(said, message=bounded(said.message))
-                assert said.message is not None
-                # Its words are other ones on purpose: they do not make it a stranger under the same id.
-                first = replace(said.message, fingerprint="")
-                self.messages.append(going_on.unjudged(first) if said.kind == "updated" else first)
-            change = amending.Change(
-                account=self.connector.account, amendment=said, at=at, quietly=self.event.silent
-            )
-            self.changes.append(change)
 
 
 class Intake:
@@ -85,8 +56,7 @@ class Intake:
         self._settings = settings
         self._tokens = ReplyTokens(store.vault.sign)
         self._name = holder_name()
-        self._committing: asyncio.Task[None] | None = None
-        self._in_hand: frozenset[str] = frozenset()
+        self._in_flight = InFlight()
         self._calls = Calls(store, Rearranging(store, settings), self._number)
 
     async def run(self) -> None:
@@ -95,7 +65,7 @@ class Intake:
         try:
             await self._run()
         finally:
-            await self._written()
+            await self._in_flight.ended()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -133,7 +103,7 @@ class Intake:
     async def turn(self, wait_seconds: float = 0.01) -> int:
         """Takes in what was rung. Returns how many raw events that were."""
         count = await self._take_rung(wait_seconds)
-        await self._written()
+        await self._in_flight.ended()
         return count
 
     async def _take_rung(self, wait_seconds: float) -> int:
@@ -141,7 +111,7 @@ class Intake:
         ids = await self._store.bell.answer(INTAKE, self._name, batch, wait_seconds)
         if ids is None:  # no bell: look by ourselves
             await asyncio.sleep(_IDLE_SECONDS)
-            await self._written()
+            await self._in_flight.ended()
             ids = await self._store.journal.waiting(0, batch)
         await self._process_all(ids)
         return len(ids)
@@ -152,42 +122,31 @@ class Intake:
         done = 0
         while still is None or await still():
             ids = await self._waiting(older_than)
-            if not ids and self._in_hand:
-                await self._written()
+            if not ids and self._in_flight.ids:
+                await self._in_flight.ended()
                 ids = await self._waiting(older_than)
             if not ids:
                 return done
             await self._process_all(ids)
             done += len(ids)
-        await self._written()
+        await self._in_flight.ended()
         return done
 
     async def _waiting(self, older_than: float) -> Sequence[str]:
         """But what is being written at this moment."""
         batch = self._settings.intake.batch
-        ids = await self._store.journal.waiting(older_than, batch + len(self._in_hand))
-        return [one for one in ids if one not in self._in_hand][:batch]
+        in_hand = self._in_flight.ids
+        ids = await self._store.journal.waiting(older_than, batch + len(in_hand))
+        return [one for one in ids if one not in in_hand][:batch]
 
     async def _process_all(self, ids: Sequence[str]) -> None:
-        """One portion is read while the one before it is written."""
+        """One portion is read while others are written."""
         async for events in self._store.journal.portions(ids):
             parsed = await self._parse_all(events)
-            await self._written()
-            self._in_hand = frozenset(one.event.id for one in parsed)
-            self._committing = asyncio.create_task(self._write_lanes(parsed))
-
-    async def _written(self) -> None:
-        """Waits for the portion that is being written. Raises what became of it."""
-        committing, self._committing = self._committing, None
-        if committing is None:
-            return
-        try:
-            await asyncio.shield(committing)
-        except asyncio.CancelledError:
-            await asyncio.wait({committing})
-            raise
-        finally:
-            self._in_hand = frozenset()
+            touched = touched_by(parsed)
+            await self._in_flight.room(touched)
+            in_hand = frozenset(one.event.id for one in parsed)
+            self._in_flight.begin(in_hand, touched, self._write_lanes(parsed))
 
     async def process(self, events: Sequence[RawEvent]) -> None:
         await self._commit_all(await self._parse_all(events))
@@ -198,7 +157,7 @@ class Intake:
     async def _write_lanes(self, parsed: list[Parsed]) -> None:
         """A large portion in several transactions side by side: while the database works at one, we do at
         another. What may belong together, as one mail in two mailboxes, goes by one lane."""
-        lanes = _lanes(parsed) if len(parsed) >= _WORTH_LANES else [parsed]
+        lanes = lanes_of(parsed) if len(parsed) >= _WORTH_LANES else [parsed]
         ended = await asyncio.gather(*(self._commit_all(lane) for lane in lanes), return_exceptions=True)
         for error in ended:
             if isinstance(error, BaseException):
@@ -352,17 +311,6 @@ class Intake:
     async def _after(self, parsed: list[Parsed], work: Workset) -> None:
         await self._store.bell.ring(ERRANDS, [errand["_id"] for errand in work.errands])
         await self._store.accounts.note_event(sorted({one.event.account_id for one in parsed}))
-
-
-def _lanes(parsed: Sequence[Parsed]) -> list[list[Parsed]]:
-    """By channel, about as many in each."""
-    by_channel: dict[str, list[Parsed]] = {}
-    for one in parsed:
-        by_channel.setdefault(one.connector.account.channel, []).append(one)
-    lanes: list[list[Parsed]] = [[] for _ in range(_LANES)]
-    for group in sorted(by_channel.values(), key=len, reverse=True):
-        min(lanes, key=len).extend(group)
-    return [lane for lane in lanes if lane]
 
 
 async def _read(connector: Connector, event: RawEvent) -> Sequence[Inbound]:
