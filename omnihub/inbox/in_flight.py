@@ -5,7 +5,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-_AT_ONCE = 3
+# Many small transactions side by side cost the database more than they gain: only a backlog is worth it.
+_WORTH_TWO = 40
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -16,8 +17,8 @@ class _Portion:
 
 
 class InFlight:
-    """A few at once, so that one message does not wait for a stranger's; but never two that touch the same
-    people: the second would be written in vain and begin anew."""
+    """Two at once where much waits; but never two that touch the same people: the second would be written in
+    vain and begin anew."""
 
     def __init__(self) -> None:
         self._portions: list[_Portion] = []
@@ -26,15 +27,17 @@ class InFlight:
     def ids(self) -> frozenset[str]:
         return frozenset().union(*(portion.ids for portion in self._portions))
 
-    async def room(self, touched: frozenset[str]) -> None:
-        """Waits until a portion that touches these may begin. Raises what became of those before it."""
-        while self._full(touched):
+    async def room(self, count: int, touched: frozenset[str]) -> None:
+        """Waits until a portion of so many events that touches these may begin. Raises what became of those
+        before it."""
+        most = 2 if count >= _WORTH_TWO else 1
+        while self._full(most, touched):
             await self._wait(asyncio.FIRST_COMPLETED)
         self._reap()
 
-    def _full(self, touched: frozenset[str]) -> bool:
+    def _full(self, most: int, touched: frozenset[str]) -> bool:
         going_on = [portion for portion in self._portions if not portion.task.done()]
-        return len(going_on) >= _AT_ONCE or any(portion.touched & touched for portion in going_on)
+        return len(going_on) >= most or any(portion.touched & touched for portion in going_on)
 
     def begin(self, ids: frozenset[str], touched: frozenset[str], work: Coroutine[Any, Any, None]) -> None:
         self._portions.append(_Portion(task=asyncio.create_task(work), ids=ids, touched=touched))

@@ -144,7 +144,7 @@ class Intake:
         async for events in self._store.journal.portions(ids):
             parsed = await self._parse_all(events)
             touched = touched_by(parsed)
-            await self._in_flight.room(touched)
+            await self._in_flight.room(len(parsed), touched)
             in_hand = frozenset(one.event.id for one in parsed)
             self._in_flight.begin(in_hand, touched, self._write_lanes(parsed))
 
