@@ -160,7 +160,7 @@ async def test_a_withheld_number_joins_nobody(desk: Hub, lines: Telephones) -> N
     await lines.caller("701", "anonymous", "Anonymous", "talks", pause=1)
     message = await desk.message(state="ended")
     await lines.all_done()
-    told(message, direction="in", outcome="answered", customer="anonymous", answered_by="101")
+    told(message, direction="in", outcome="answered", customer="", answered_by="101")
     assert message["sender"]["key"].startswith(f"asterisk:{desk.account.id}:anonymous-")
 
 
