@@ -1,6 +1,7 @@
 """The hub as its users run it: processes of `python -m omnihub`, seen from outside."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -167,8 +168,11 @@ class Running:
     async def close(self) -> None:
         """However it stands: afterwards it is gone."""
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGCONT)
-            await self.stop()
+            # It may have died this very moment, and nobody has heard of it yet.
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGCONT)
+                self.process.send_signal(signal.SIGTERM)
+            await self.end()
         await self.http.close()
 
 

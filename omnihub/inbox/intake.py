@@ -73,8 +73,7 @@ class Intake:
         while True:
             try:
                 if behind:
-                    await self._clear()
-                    behind = False
+                    behind = not await self._clear()
                 if loop.time() - swept_at > self._settings.intake.sweep_seconds:
                     swept_at = loop.time()
                     await self._clear(older_than=self._settings.intake.sweep_seconds)
@@ -84,21 +83,24 @@ class Intake:
                 log.warning("intake.database_away", error=str(error))
                 await asyncio.sleep(_IDLE_SECONDS)
 
-    async def _clear(self, older_than: float = 0) -> None:
+    async def _clear(self, older_than: float = 0) -> bool:
         """The backlog is one worker's: two would take in the same events, each in vain. Where that one dies,
         the next sweep finds the rest. While rings still wait to be answered, what is old is only waiting its
-        turn: were it swept, one worker would take in what the others are being rung for."""
+        turn: were it swept, one worker would take in what the others are being rung for. False while the backlog
+        is another's, who may have died."""
         if await self._store.bell.waiting(INTAKE) >= self._settings.intake.batch:
-            return
+            return True
 
         async def ours() -> bool:
             return await self._store.leases.take(_BACKLOG, self._name, _BACKLOG_SECONDS)
 
-        if await ours():
-            try:
-                await self.drain(older_than, still=ours)
-            finally:
-                await self._store.leases.release(_BACKLOG, self._name)
+        if not await ours():
+            return False
+        try:
+            await self.drain(older_than, still=ours)
+        finally:
+            await self._store.leases.release(_BACKLOG, self._name)
+        return True
 
     async def turn(self, wait_seconds: float = 0.01) -> int:
         """Takes in what was rung. Returns how many raw events that were."""

@@ -65,7 +65,8 @@ class Presence:
         await self._db["processes"].update_one({"_id": self._process}, [{"$set": {"until": until}}], upsert=True)
 
     async def leave(self) -> None:
-        """At an orderly end, when everything was given back."""
+        """At an orderly end: what was stopped in the middle is anybody's at once."""
+        await self._free(self._process)
         await self._db["processes"].delete_one({"_id": self._process})
 
     async def bury_the_dead(self) -> list[str]:

@@ -12,7 +12,7 @@ from omnihub.settings import Settings
 from omnihub.store.engines import Engines
 from omnihub.store.store import Store
 from tests.cli.conftest import by_name
-from tests.durability.crowd import crowd
+from tests.durability.crowd import ROLES, crowd
 from tests.durability.weather import Weather
 from tests.durability.world import World, world
 
@@ -52,7 +52,7 @@ async def test_nothing_is_lost_or_done_twice(people: World, engines: Engines, tm
         blowing.cancel()
         await asyncio.wait({blowing})
         clock.write_text("0")
-        await people.settled(within=180)
+        await people.settled(within=180, processes=len(ROLES))
         await hubs.end()
     counted = await people.check()
     await people.check_left_behind()

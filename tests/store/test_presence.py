@@ -72,3 +72,14 @@ async def test_who_is_stopped_on_this_machine_is_not_dead(store: Store) -> None:
         sleeper.kill()
         await sleeper.wait()
     assert await Presence(store.db, "host:2:b").bury_the_dead() == [name]
+
+
+async def test_who_leaves_in_the_middle_of_an_errand_gives_it_back(store: Store) -> None:
+    async def note(session: Session) -> None:
+        await store.errands.add([Errand(_id="e1", kind="media", data={}, due=now(), attempts=0)], session)
+
+    await store.transaction(note)
+    assert await store.errands.take(600)
+    await store.presence.beat()
+    await store.presence.leave()
+    assert await store.errands.take(600)

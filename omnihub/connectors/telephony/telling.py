@@ -38,7 +38,8 @@ def amendment_of(
         name = "" if is_withheld(call.customer_name) else call.customer_name
         call = replace(call, customer="", customer_name=name)
     sender = handle_of(call, channel=channel, account_id=account_id, region=region)
-    text = words_of(call, e164(call.customer, region))
+    number = e164(call.customer, region)
+    text = words_of(call, number)
     lost = call.state == "ended" and call.direction == "in" and call.outcome in _LOST
     message = InboundMessage(
         external_id=f"call:{call.id}",
@@ -47,6 +48,8 @@ def amendment_of(
         participants=(Participant(handle=sender, role="from"),),
         sent_at=call.started_at,
         kind="call",
+        # In nobody's language: it is what lists show for as long as the ticket lives.
+        subject=f"☎ {_who(call, number) if call.customer else sender.name}",
         text=text,
         visible_text=text,
         media=_media(call, recording) if files else (),
