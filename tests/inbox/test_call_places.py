@@ -85,12 +85,12 @@ async def test_a_missed_call_wakes_what_was_snoozed_and_an_answered_one_does_not
     assert (await ticket_of(desk, "c"))["snoozed_until"] is None
 
 
-async def test_the_ticket_of_a_call_is_named_after_how_it_ended(desk: Desk) -> None:
+async def test_the_ticket_of_a_call_is_named_after_who_called_until_somebody_names_it(desk: Desk) -> None:
     account = await desk.account()
     await desk.hand_over(account, [Ringing("a").rings()])
     await desk.hand_over(account, [Ringing("a").lost(waited_seconds=30)])
     [ticket] = await desk.tickets()
-    assert ticket["subject"] == f"Missed call from {ANN}, waited 30 s"
+    assert ticket["subject"] == f"☎ {ANN}"
     await TicketDesk(desk.store).update(ticket["_id"], BEA, subject="Door lock")
     await desk.hand_over(account, [later(Ringing("a").lost(waited_seconds=31), 9)])
     assert (await ticket_of(desk, "a"))["subject"] == "Door lock"
